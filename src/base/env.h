@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "base/address.h"
+#include "base/list.h"
 #include "base/log.h"
 
 #define RN_NEVER UINT64_MAX /* a deadline that does not come */
@@ -71,6 +72,17 @@ typedef struct rn_udp_options {
 } rn_udp_options;
 
 typedef void rn_timer_fn(void *user);
+
+/* Work for the end of this turn, after all events of the turn were delivered and before the driver
+ * sleeps: the place to flush what the turn has produced. Embedded in its owner; `link` must be
+ * initialised (rn_deferred_init). Deferring it twice in a turn runs it once; work deferred while
+ * deferred work runs is run in the same pass, so it must come to an end. */
+typedef struct rn_deferred {
+    rn_list link;
+    void (*run)(void *user);
+    void *user;
+} rn_deferred;
+
 /* result: RPCNET_OK with an address, or RPCNET_ERR_ADDRESS. Never called inside rn_env_resolve. */
 typedef void rn_resolve_fn(int result, const rn_address *address, void *user);
 
@@ -103,6 +115,8 @@ typedef struct rn_env_ops {
                                                               the next turn */
     void (*timer_del)(rn_timer *timer); /* NULL is allowed; no callback after this returns */
 
+    void (*defer)(rn_env *env, rn_deferred *deferred); /* undone by rn_deferred_cancel */
+
     int (*resolve)(rn_env *env, const char *host, uint16_t port, rn_resolve_fn *fn, void *user,
                    rn_resolve **out);
     void (*resolve_cancel)(rn_resolve *resolve); /* NULL is allowed */
@@ -133,6 +147,17 @@ static inline int rn_env_udp_open(rn_env *env, const rn_udp_options *options,
 }
 static inline int rn_env_timer_new(rn_env *env, rn_timer_fn *fn, void *user, rn_timer **out) {
     return env->ops->timer_new(env, fn, user, out);
+}
+static inline void rn_deferred_init(rn_deferred *deferred, void (*run)(void *user), void *user) {
+    rn_list_init(&deferred->link);
+    deferred->run = run;
+    deferred->user = user;
+}
+static inline void rn_deferred_cancel(rn_deferred *deferred) {
+    rn_list_remove(&deferred->link);
+}
+static inline void rn_env_defer(rn_env *env, rn_deferred *deferred) {
+    env->ops->defer(env, deferred);
 }
 static inline void rn_env_commit(rn_env *env, void *connection, unsigned dirty) {
     if (env->ops->commit != NULL) {
