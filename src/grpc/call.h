@@ -1,0 +1,125 @@
+/* call: one gRPC call over one HTTP/3 request stream (gRFC G2), client or server side, of any kind:
+ * unary and streaming calls differ only in how many messages their users send and expect.
+ *
+ * A call belongs to whoever started or accepted it, until rn_call_del; that, like every other
+ * function here, may be called from every callback. After the last callback a call is a shell that
+ * waits for rn_call_del. Callbacks run inside the endpoint's functions, and inside rn_call_expire
+ * and rn_call_cancel, where that is said.
+ *
+ * A call that was cut never looks finished: on the client the only way to code OK is the peer's
+ * trailers behind a whole last message. */
+#ifndef RN_GRPC_CALL_H
+#define RN_GRPC_CALL_H
+
+#include "base/env.h"
+#include "grpc/metadata.h"
+#include "grpc/status.h"
+#include "h3/session.h"
+
+typedef struct rn_call rn_call;
+
+enum {
+    RN_CALL_MESSAGE_DEFAULT = 4 * 1024 * 1024, /* default limit of a message, both ways */
+    RN_CALL_PIECES_MAX = 6,                    /* pieces of one message that is sent */
+    RN_CALL_PATH_MAX = 1024,                   /* "/package.Service/Method" */
+    RN_CALL_AUTHORITY_MAX = 512,
+    RN_CALL_HOLD_MAX = 16384 /* manual consumption: bytes of an unfinished message that keep their
+                              * window; more would block a message larger than the window */
+};
+
+/* Callbacks of a call. Each may be NULL. */
+typedef struct rn_call_handler {
+    /* Client: the server's initial metadata. At most once, before the first message; not at all
+     * when the server replies with a status alone. */
+    void (*headers)(rn_call *call, const rn_metadata *metadata, void *user);
+    /* A whole message, borrowed: in place where it arrived, if it arrived in one piece. */
+    void (*message)(rn_call *call, const uint8_t *data, size_t len, void *user);
+    /* Server: the client has sent its last message. At most once. */
+    void (*half_close)(rn_call *call, void *user);
+    /* Client: the result, exactly once per call (unless it is deleted before); nothing but
+     * `closed` follows. `trailers` may be empty, never NULL. Both are borrowed. */
+    void (*status)(rn_call *call, const rn_status *status, const rn_metadata *trailers, void *user);
+    /* Server: the call ended before we finished it; nothing but `closed` follows, and nothing more
+     * can be sent. At most once. CANCELLED: the client reset the stream; UNAVAILABLE: the
+     * connection was lost; DEADLINE_EXCEEDED: rn_call_expire; RESOURCE_EXHAUSTED, UNIMPLEMENTED,
+     * INTERNAL: the client's message was not acceptable, and has been answered so. */
+    void (*cancelled)(rn_call *call, enum rpcnet_grpc_code code, void *user);
+    /* rn_call_send had returned RPCNET_ERR_AGAIN, or had to keep a part, and all is in the ring. */
+    void (*writable)(rn_call *call, void *user);
+    /* Last callback: the stream is gone. */
+    void (*closed)(rn_call *call, void *user);
+} rn_call_handler;
+
+typedef struct rn_call_options {
+    size_t receive_max;  /* bytes of a message; 0: RN_CALL_MESSAGE_DEFAULT */
+    size_t send_max;     /* the same for sending */
+    bool manual_consume; /* the window of messages is given back by rn_call_consume only */
+} rn_call_options;
+
+typedef struct rn_call_start {
+    rn_bytes path;      /* "/package.Service/Method" */
+    rn_bytes authority; /* host[:port] */
+    const rn_metadata *metadata; /* NULL: none */
+    uint64_t deadline;           /* RN_NEVER: none */
+    const rn_call_options *options; /* NULL: defaults */
+} rn_call_start;
+
+/* Client: opens a call. RPCNET_ERR_ARGUMENT, RPCNET_ERR_TIMEOUT (the deadline has passed), and what
+ * rn_h3_request returns. */
+int rn_call_new(rn_call **out, rn_h3_session *session, const rn_call_start *start,
+                const rn_call_handler *handler, void *user);
+
+/* Server: takes a stream inside the session's `request` callback. RPCNET_ERR_PROTOCOL: no gRPC
+ * request; it has been answered (HTTP 405 or 415, or a gRPC status) and *out is NULL.
+ * RPCNET_ERR_MEMORY: the stream has been reset. The handler is set by rn_call_set_handler before
+ * `request` returns. */
+int rn_call_accept(rn_call **out, rn_h3_stream *stream, const rn_h3_field *fields, size_t count,
+                   const rn_call_options *options);
+void rn_call_set_handler(rn_call *call, const rn_call_handler *handler, void *user);
+/* Changes limits and consumption of the messages that are still to come. */
+void rn_call_set_options(rn_call *call, const rn_call_options *options);
+
+/* Frees the call; no callback any more. What is not over is cancelled, but for a server's call that
+ * was finished: what it has still to send goes on by itself. NULL is fine. */
+void rn_call_del(rn_call *call);
+
+bool rn_call_is_server(const rn_call *call);
+rn_bytes rn_call_path(const rn_call *call);
+rn_bytes rn_call_authority(const rn_call *call);
+const rn_metadata *rn_call_metadata(const rn_call *call); /* server: of the request */
+uint64_t rn_call_deadline(const rn_call *call);           /* RN_NEVER: none */
+rn_h3_stream *rn_call_stream(const rn_call *call);        /* NULL once it is gone */
+void *rn_call_user(const rn_call *call);
+
+/* Sends one message, made of `pieces`, which are copied. What does not fit the stream's ring is
+ * kept in the call, for one message. RPCNET_ERR_AGAIN: one is being kept already, nothing is taken,
+ * see `writable`; RPCNET_ERR_LIMIT: larger than send_max; RPCNET_ERR_STATE: after half-close or
+ * finish; RPCNET_ERR_CLOSED: the call is over; RPCNET_ERR_MEMORY. */
+int rn_call_send(rn_call *call, const rn_bytes *pieces, size_t count);
+/* Bytes of the message that is being kept; 0: rn_call_send takes another one. */
+size_t rn_call_kept(const rn_call *call);
+/* Server: sends the initial metadata now; otherwise it goes with the first message. `metadata` may
+ * be NULL. RPCNET_ERR_STATE: sent already; RPCNET_ERR_LIMIT, RPCNET_ERR_CLOSED, RPCNET_ERR_MEMORY. */
+int rn_call_send_headers(rn_call *call, const rn_metadata *metadata);
+/* Client: no more messages. It goes behind a message that is being kept. RPCNET_ERR_STATE,
+ * RPCNET_ERR_CLOSED, RPCNET_ERR_MEMORY. */
+int rn_call_half_close(rn_call *call);
+/* Server: ends the call. A reply without messages is one header section (trailers-only). It goes
+ * behind a message that is being kept. `trailers` may be NULL; trailers that exceed a limit of the
+ * peer are left out and the status is sent alone. Unread messages of the client are dropped.
+ * RPCNET_ERR_STATE: finished already; RPCNET_ERR_CLOSED, RPCNET_ERR_MEMORY. */
+int rn_call_finish(rn_call *call, const rn_status *status, const rn_metadata *trailers);
+
+/* Gives up the call: the stream is reset with RN_H3_REQUEST_CANCELLED. Client: `status` CANCELLED
+ * is called inside; server: `cancelled` is not. Nothing when the call is over. */
+void rn_call_cancel(rn_call *call);
+/* The deadline came. Client: `status` DEADLINE_EXCEEDED, and the stream is reset. Server:
+ * `cancelled` DEADLINE_EXCEEDED, and the client gets that status if it can still be sent, a reset
+ * otherwise. Nothing when the call is over. */
+void rn_call_expire(rn_call *call);
+
+/* Manual consumption: gives back the window of `len` bytes of messages that were delivered (the
+ * prefixes are accounted for by the call). Harmless when the call is over. */
+void rn_call_consume(rn_call *call, size_t len);
+
+#endif
