@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# Runs the static checkers over the whole project.
+set -euo pipefail
+cd "$(dirname "$(readlink -f "$0")")/.."
+
+usage() {
+    cat <<'TEXT'
+Usage: scripts/lint.sh [shell] [clang-tidy] [cppcheck]
+
+Runs the named checkers, or all of them.
+
+  shell       shellcheck over the scripts
+  clang-tidy  after .clang-tidy, with the compile commands of the preset dev
+  cppcheck    without what scripts/cppcheck-suppressions.txt lists
+TEXT
+}
+
+checkers=()
+for argument in "$@"; do
+    case $argument in
+    shell | clang-tidy | cppcheck) checkers+=("$argument") ;;
+    -h | --help)
+        usage
+        exit 0
+        ;;
+    *)
+        usage >&2
+        exit 2
+        ;;
+    esac
+done
+[ ${#checkers[@]} -gt 0 ] || checkers=(shell clang-tidy cppcheck)
+
+jobs=$(nproc)
+database=build/dev/compile_commands.json
+
+# The checkers read how each file is compiled, and the generated headers must be there.
+prepare() {
+    cmake --preset dev >/dev/null
+    cmake --build --preset dev --target rn_proto >/dev/null
+}
+
+lint_shell() {
+    local files
+    mapfile -d '' files < <(find . -path ./build -prune -o -path ./.git -prune -o -type f \
+        \( -name '*.sh' -o -path ./.ci/run \) -print0 | sort -z)
+    shellcheck -x -- "${files[@]}"
+}
+
+# The compiled files of the project itself, not the generated ones.
+sources() {
+    sed -nE 's/^ *"file": "(.*)",?$/\1/p' "$database" | grep -v "^$PWD/build/" | sort -u
+}
+
+lint_clang_tidy() {
+    sources | xargs -d '\n' -n 4 -P "$jobs" clang-tidy -p build/dev --quiet \
+        --extra-arg=-Wno-unknown-warning-option
+}
+
+lint_cppcheck() {
+    mkdir -p build/cppcheck
+    cppcheck --project="$database" -i "$PWD/build" --cppcheck-build-dir=build/cppcheck \
+        --enable=warning,style,performance,portability --std=c11 --inline-suppr --quiet \
+        --suppressions-list=scripts/cppcheck-suppressions.txt --error-exitcode=1 -j "$jobs" \
+        --template='{file}:{line}: {severity}: {message} [{id}]'
+}
+
+case " ${checkers[*]} " in
+*' clang-tidy '* | *' cppcheck '*) prepare ;;
+esac
+
+failed=()
+for checker in "${checkers[@]}"; do
+    printf -- '-- %s\n' "$checker"
+    case $checker in
+    shell) lint_shell ;;
+    clang-tidy) lint_clang_tidy ;;
+    cppcheck) lint_cppcheck ;;
+    esac || failed+=("$checker")
+done
+if [ ${#failed[@]} -gt 0 ]; then
+    printf 'lint: findings of %s\n' "${failed[*]}" >&2
+    exit 1
+fi
