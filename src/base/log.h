@@ -3,8 +3,15 @@
  *   [2026-11-22T05:08:00Z INFO connection_swap::director] stream.id=1 ... client opened stream
  *
  * A log is an object (no globals); where lines go and what the time is comes from its creator.
- * Messages are printf-formatted as `key=value … message`. Control characters that came from a peer
- * (C0, DEL, C1 as UTF-8) are escaped as \xNN before the line is written, so one message is always one line. */
+ * Messages are printf-formatted as `key=value … message`. What could break or forge a line when it
+ * came from a peer (C0, DEL and C1 controls, line separators and direction marks, bytes that are no
+ * UTF-8) is escaped as \xNN before the line is written, so one message is always one line.
+ *
+ * The filter is a list of directives separated by commas: `level`, `target` (everything of it) or
+ * `target=level`, with the levels off, error, warn, info, debug and trace in any case. A directive
+ * holds for all targets that begin with its target; the longest one decides; without any that
+ * matches nothing is written. `/text` at the end lets only messages through that contain the text,
+ * which is compared as it is, before escaping: unlike in env_logger it is no regular expression. */
 #ifndef RN_BASE_LOG_H
 #define RN_BASE_LOG_H
 

@@ -1,0 +1,98 @@
+#include <stdint.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "naive.h"
+
+static const struct {
+    const char *in;
+    const char *out;
+} samples[] = {
+    {"", ""},
+    {"plain text ~", "plain text ~"},
+    {"gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80",
+     "gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80"},
+    {"a\nb\r\tc\x1b[31m", "a\\x0ab\\x0d\\x09c\\x1b[31m"},
+    {"\x7f", "\\x7f"},
+    {"\xc2\x80\xc2\x9f\xc2\xa0", "\\xc2\\x80\\xc2\\x9f\xc2\xa0"},
+    {"\xe2\x80\xa7\xe2\x80\xa8\xe2\x80\xae\xe2\x80\xaf",
+     "\xe2\x80\xa7\\xe2\\x80\\xa8\\xe2\\x80\\xae\xe2\x80\xaf"},
+    {"\xe2\x81\xa6\xe2\x81\xa9\xe2\x81\xaa", "\\xe2\\x81\\xa6\\xe2\\x81\\xa9\xe2\x81\xaa"},
+    {"\x80z\xbf", "\\x80z\\xbf"},
+    {"\xc3", "\\xc3"},
+    {"\xc3(", "\\xc3("},
+    {"\xe2\x82", "\\xe2\\x82"},
+    {"\xc0\x80\xc1\xbf", "\\xc0\\x80\\xc1\\xbf"},
+    {"\xe0\x9f\xbf\xe0\xa0\x80", "\\xe0\\x9f\\xbf\xe0\xa0\x80"},
+    {"\xed\x9f\xbf\xed\xa0\x80\xee\x80\x80", "\xed\x9f\xbf\\xed\\xa0\\x80\xee\x80\x80"},
+    {"\xf0\x8f\xbf\xbf\xf0\x90\x80\x80", "\\xf0\\x8f\\xbf\\xbf\xf0\x90\x80\x80"},
+    {"\xf4\x8f\xbf\xbf\xf4\x90\x80\x80", "\xf4\x8f\xbf\xbf\\xf4\\x90\\x80\\x80"},
+    {"\xf5\x80\xfe\xff", "\\xf5\\x80\\xfe\\xff"},
+};
+
+static void test_escaping(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof samples / sizeof samples[0]; i++) {
+        char out[128];
+        assert_string_equal(rn_text_escape(rn_bytes_text(samples[i].in), out, sizeof out),
+                            samples[i].out);
+    }
+    char out[16];
+    assert_string_equal(rn_text_escape(rn_bytes_of("a\0b", 3), out, sizeof out), "a\\x00b");
+}
+
+static void test_cutting(void **state) {
+    (void)state;
+    static const struct {
+        const char *in;
+        size_t size;
+        const char *out;
+    } cuts[] = {
+        {"abc", 4, "abc"},        {"abcd", 4, "…"},       {"abcd", 5, "abcd"}, {"abcde", 5, "a…"},
+        {"abcdefgh", 8, "abcd…"}, {"ab\n", 7, "ab\\x0a"}, {"ab\n", 6, "ab…"},  {"a€€", 8, "a€€"},
+        {"a€€", 7, "a…"},         {"a€€b", 8, "a€…"},
+    };
+    for (size_t i = 0; i < sizeof cuts / sizeof cuts[0]; i++) {
+        char out[16];
+        memset(out, 'Z', sizeof out);
+        assert_string_equal(rn_text_escape(rn_bytes_text(cuts[i].in), out, cuts[i].size),
+                            cuts[i].out);
+        assert_int_equal(out[cuts[i].size], 'Z');
+    }
+}
+
+static void test_utf8(void **state) {
+    (void)state;
+    assert_true(rn_text_is_utf8(rn_bytes_text("")));
+    assert_true(rn_text_is_utf8(rn_bytes_text("gr\xc3\xbc\n\xf0\x9f\x98\x80")));
+    assert_false(rn_text_is_utf8(rn_bytes_text("gr\xc3")));
+    assert_false(rn_text_is_utf8(rn_bytes_text("\xed\xa0\x80")));
+}
+
+static void test_distance(void **state) {
+    (void)state;
+    assert_int_equal(rn_text_distance("", ""), 0);
+    assert_int_equal(rn_text_distance("user-addr", "user-addr"), 0);
+    assert_int_equal(rn_text_distance("user-adr", "user-addr"), 1);
+    assert_int_equal(rn_text_distance("user-addrr", "user-addr"), 1);
+    assert_int_equal(rn_text_distance("usre-addr", "user-addr"), 1);
+    assert_int_equal(rn_text_distance("user_addr", "user-addr"), 1);
+    assert_int_equal(rn_text_distance("", "abc"), 3);
+    assert_int_equal(rn_text_distance("abc", ""), 3);
+    assert_int_equal(rn_text_distance("kitten", "sitting"), 3);
+    char name[65];
+    memset(name, 'a', 64);
+    name[64] = '\0';
+    assert_true(rn_text_distance(name, "a") == SIZE_MAX);
+    assert_int_equal(rn_text_distance(name + 1, ""), 63);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_escaping),
+        cmocka_unit_test(test_cutting),
+        cmocka_unit_test(test_utf8),
+        cmocka_unit_test(test_distance),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
