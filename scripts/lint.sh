@@ -34,10 +34,14 @@ done
 jobs=$(nproc)
 database=build/dev/compile_commands.json
 
-# The checkers read how each file is compiled, and the generated headers must be there.
+# The checkers read how each file is compiled, and what is generated must be there.
 prepare() {
-    cmake --preset dev >/dev/null
-    cmake --build --preset dev --target rn_proto >/dev/null
+    local output
+    output=$(cmake --preset dev 2>&1 && cmake --build --preset dev -j "$jobs" 2>&1) || {
+        printf '%s\n' "$output" >&2
+        echo 'lint: the preset dev does not build' >&2
+        exit 1
+    }
 }
 
 lint_shell() {
