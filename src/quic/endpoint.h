@@ -77,8 +77,9 @@ typedef struct rn_endpoint_config {
     void (*accepted)(rn_endpoint *endpoint, rn_conn *conn, void *user);
     /* There is something to transmit, or the deadline moved, by a call from outside
      * rn_endpoint_receive/_tick/_transmit. Several calls may come before the next transmit. */
-    void (*ready)(rn_endpoint *endpoint, void *user);
-    void *user;
+    void (*ready)(rn_endpoint *endpoint, void *ready_user);
+    void *ready_user;
+    void *user; /* of `accepted` */
 } rn_endpoint_config;
 
 int rn_endpoint_new(rn_endpoint **out, const rn_endpoint_config *config);

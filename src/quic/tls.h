@@ -18,12 +18,11 @@
 typedef struct rn_tls_context rn_tls_context; /* credentials, shared by many connections */
 typedef struct rn_tls_session rn_tls_session; /* the handshake of one connection */
 typedef struct rn_packet_key rn_packet_key;   /* AEAD key of one direction and key phase */
-typedef struct rn_header_key rn_header_key;   /* header protection key of one direction */
 
 enum {
     RN_TLS_IDENTITY_MAX = 256, /* bytes of a role URI */
     RN_TLS_SECRET_MAX = 48,    /* bytes of a traffic secret (SHA-384) */
-    RN_TLS_ERROR_MAX = 512,
+    RN_TLS_ERROR_MAX = 640,
     RN_PACKET_IV_LEN = 12,
     RN_PACKET_TAG_LEN = 16
 };
@@ -47,6 +46,8 @@ typedef struct rn_tls_config {
 int rn_tls_context_new(rn_tls_context **out, const rn_tls_config *config,
                        char error[RN_TLS_ERROR_MAX]);
 void rn_tls_context_del(rn_tls_context *context);
+/* Takes another hold, to be let go with rn_tls_context_del. Returns `context`. */
+rn_tls_context *rn_tls_context_hold(rn_tls_context *context);
 
 /* The role URI of our own certificate; "" when it has none. */
 const char *rn_tls_context_identity(const rn_tls_context *context);
@@ -82,17 +83,15 @@ uint16_t rn_tls_session_suite(const rn_tls_session *session); /* TLS 1.3 cipher 
 /* The ngtcp2 callbacks that the TLS library's glue provides (handshake, Initial keys, Retry). */
 void rn_tls_callbacks(ngtcp2_callbacks *callbacks);
 
-/* Protection of Initial and Handshake packets, whose keys belong to the TLS glue. */
+/* Protection of Initial and Handshake packets, whose keys belong to the TLS glue. 0 or a negative
+ * ngtcp2 error. */
 int rn_tls_handshake_seal(uint8_t *out, const ngtcp2_crypto_aead *aead,
                           const ngtcp2_crypto_aead_ctx *key, const uint8_t *plain, size_t len,
                           const uint8_t *nonce, size_t nonce_len, const uint8_t *ad, size_t ad_len);
 int rn_tls_handshake_open(uint8_t *out, const ngtcp2_crypto_aead *aead,
                           const ngtcp2_crypto_aead_ctx *key, const uint8_t *sealed, size_t len,
                           const uint8_t *nonce, size_t nonce_len, const uint8_t *ad, size_t ad_len);
-int rn_tls_handshake_mask(uint8_t *out, const ngtcp2_crypto_cipher *cipher,
-                          const ngtcp2_crypto_cipher_ctx *key, const uint8_t *sample);
 void rn_tls_handshake_key_del(ngtcp2_crypto_aead_ctx *key);
-void rn_tls_handshake_header_key_del(ngtcp2_crypto_cipher_ctx *key);
 
 /* ---- 1-RTT keys (RFC 9001, section 5), independent of any session so that they can be made again
  * from written-down secrets ---- */
@@ -114,9 +113,12 @@ int rn_packet_key_seal(rn_packet_key *key, uint8_t *out, const uint8_t *plain, s
 int rn_packet_key_open(rn_packet_key *key, uint8_t *out, const uint8_t *sealed, size_t len,
                        const uint8_t *nonce, const uint8_t *ad, size_t ad_len);
 
-int rn_header_key_new(rn_header_key **out, uint16_t suite, const uint8_t *key);
-void rn_header_key_del(rn_header_key *key);
-/* Five bytes of mask from a 16-byte sample (RFC 9001, section 5.4). */
-int rn_header_key_mask(rn_header_key *key, uint8_t out[5], const uint8_t *sample);
+/* Header protection (RFC 9001, section 5.4). ngtcp2 does not tell for which kind of packet it wants
+ * a mask, so keys of all kinds, the glue's and ours, have one representation. */
+int rn_header_key_new(ngtcp2_crypto_cipher_ctx *out, uint16_t suite, const uint8_t *key);
+void rn_header_key_del(ngtcp2_crypto_cipher_ctx *key);
+/* Five bytes of mask from a 16-byte sample. */
+int rn_header_key_mask(uint8_t *out, const ngtcp2_crypto_cipher *cipher,
+                       const ngtcp2_crypto_cipher_ctx *key, const uint8_t *sample);
 
 #endif

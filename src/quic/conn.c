@@ -1,0 +1,359 @@
+/* conn: a connection's beginning and end, and what it tells about itself. Receiving, sending,
+ * streams, timers and closing have files of their own. */
+#include "quic/conn.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "quic/conn_internal.h"
+#include "rpcnet/error.h"
+
+static const char log_target[] = "rpcnet::quic";
+
+void rn_conn_reference_path(const rn_address *local, const rn_address *remote, ngtcp2_path *out) {
+    /* ngtcp2 copies addresses and never writes to them; its types lack the const. */
+    out->local.addr = (ngtcp2_sockaddr *)&local->sa;
+    out->local.addrlen = local->len;
+    out->remote.addr = (ngtcp2_sockaddr *)&remote->sa;
+    out->remote.addrlen = remote->len;
+    out->user_data = NULL;
+}
+
+static ngtcp2_conn *quic_of(void *user) {
+    return ((rn_conn *)user)->quic;
+}
+
+static int take_secret(void *user, bool transmit, const uint8_t *secret, size_t len) {
+    rn_conn *conn = user;
+    return rn_protection_install(&conn->protection, conn->quic, rn_tls_session_suite(conn->tls),
+                                 transmit, secret, len);
+}
+
+/* ngtcp2's own log, at level trace. */
+static void log_quic(void *user, const char *format, ...) {
+    const rn_conn *conn = user;
+    char line[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    RN_TRACE(conn->endpoint->config.env->log, log_target, "%s", line);
+}
+
+static void fill_settings(rn_conn *conn, ngtcp2_settings *settings) {
+    rn_env *env = conn->endpoint->config.env;
+    ngtcp2_settings_default(settings);
+    settings->initial_ts = rn_env_now(env);
+    settings->handshake_timeout = conn->endpoint->config.limits.handshake_timeout_ns;
+    settings->max_tx_udp_payload_size = RN_DATAGRAM_MAX;
+    settings->cc_algo = NGTCP2_CC_ALGO_CUBIC;
+    settings->rand_ctx.native_handle = env;
+    if (rn_log_enabled(env->log, RN_LOG_TRACE, log_target)) {
+        settings->log_printf = log_quic;
+    }
+}
+
+static void fill_params(const rn_conn *conn, ngtcp2_transport_params *params) {
+    const rn_quic_limits *limits = &conn->endpoint->config.limits;
+    ngtcp2_transport_params_default(params);
+    params->initial_max_data = limits->connection_window_bytes;
+    params->initial_max_stream_data_bidi_local = limits->stream_window_bytes;
+    params->initial_max_stream_data_bidi_remote = limits->stream_window_bytes;
+    params->initial_max_stream_data_uni = limits->stream_window_bytes;
+    params->initial_max_streams_bidi = limits->streams_bidi_max;
+    params->initial_max_streams_uni = limits->streams_uni_max;
+    params->max_idle_timeout = limits->idle_timeout_ns;
+    params->active_connection_id_limit = RN_ACTIVE_IDS;
+}
+
+static rn_conn *conn_alloc(rn_endpoint *endpoint, bool server) {
+    rn_conn *conn = calloc(1, sizeof *conn);
+    if (conn == NULL) {
+        return NULL;
+    }
+    conn->endpoint = endpoint;
+    conn->server = server;
+    rn_list_init(&conn->link);
+    rn_list_init(&conn->ready_link);
+    rn_list_init(&conn->streams);
+    for (size_t i = 0; i < RN_URGENCY_LEVELS; i++) {
+        rn_list_init(&conn->ready[i]);
+    }
+    rn_books_init(&conn->books);
+    rn_protection_init(&conn->protection, &conn->books, rn_conn_delivered, conn);
+    uint64_t seed;
+    rn_env_random(endpoint->config.env, &seed, sizeof seed);
+    const rn_quic_limits *limits = &endpoint->config.limits;
+    size_t most = (size_t)(limits->streams_bidi_max + limits->streams_uni_max) + (1U << 16);
+    if (rn_map_new(&conn->streams_by_id, most, seed) != RPCNET_OK) {
+        free(conn);
+        return NULL;
+    }
+    return conn;
+}
+
+/* The first connection id of ours; later ones are asked for by ngtcp2. */
+static int make_first_id(rn_conn *conn) {
+    rn_endpoint *endpoint = conn->endpoint;
+    ngtcp2_cid *id = &conn->own_ids[0].id;
+    int result = rn_secrets_new_connection_id(&endpoint->secrets, endpoint->config.env,
+                                              endpoint->config.process, id);
+    if (result == RPCNET_OK) {
+        result = rn_endpoint_add_id(endpoint, id, conn);
+    }
+    if (result == RPCNET_OK) {
+        conn->own_ids_count = 1;
+    }
+    return result;
+}
+
+static int start_tls(rn_conn *conn, const rn_tls_expect *expect) {
+    rn_tls_events events = {.secret = take_secret, .quic = quic_of, .user = conn};
+    const rn_endpoint_config *config = &conn->endpoint->config;
+    int result = rn_tls_session_new(&conn->tls, config->tls, conn->server, expect, config->alpn,
+                                    &events);
+    if (result == RPCNET_OK) {
+        ngtcp2_conn_set_tls_native_handle(conn->quic, rn_tls_session_native(conn->tls));
+        ngtcp2_conn_set_keep_alive_timeout(conn->quic, config->limits.keep_alive_ns == 0
+                                                           ? UINT64_MAX
+                                                           : config->limits.keep_alive_ns);
+    }
+    return result;
+}
+
+static int library_result(int error) {
+    return error == 0                    ? RPCNET_OK
+           : error == NGTCP2_ERR_NOMEM   ? RPCNET_ERR_MEMORY
+                                         : RPCNET_ERR_PROTOCOL;
+}
+
+static void register_conn(rn_conn *conn) {
+    rn_endpoint *endpoint = conn->endpoint;
+    rn_list_append(&endpoint->conns, &conn->link);
+    endpoint->stats.connections++;
+    endpoint->stats.handshakes++;
+    conn->handshake_counted = true;
+    rn_conn_wake(conn);
+}
+
+static int accept_quic(rn_conn *conn, const rn_accept_info *info) {
+    const ngtcp2_pkt_hd *header = info->header;
+    ngtcp2_callbacks callbacks;
+    ngtcp2_settings settings;
+    ngtcp2_transport_params params;
+    ngtcp2_path path;
+    rn_conn_callbacks(&callbacks);
+    fill_settings(conn, &settings);
+    fill_params(conn, &params);
+    settings.token = header->token;
+    settings.tokenlen = header->tokenlen;
+    settings.token_type = info->token_type;
+    params.original_dcid = info->original_id != NULL ? *info->original_id : header->dcid;
+    params.original_dcid_present = 1;
+    if (info->original_id != NULL) {
+        params.retry_scid = header->dcid;
+        params.retry_scid_present = 1;
+    }
+    int result = rn_secrets_reset_token(&conn->endpoint->secrets, &conn->own_ids[0].id,
+                                        params.stateless_reset_token);
+    if (result != RPCNET_OK) {
+        return result;
+    }
+    params.stateless_reset_token_present = 1;
+    rn_conn_reference_path(&info->local, &info->remote, &path);
+    return library_result(ngtcp2_conn_server_new(&conn->quic, &header->scid, &conn->own_ids[0].id,
+                                                 &path, header->version, &callbacks, &settings,
+                                                 &params, NULL, conn));
+}
+
+int rn_conn_accept(rn_conn **out, rn_endpoint *endpoint, const rn_accept_info *info) {
+    rn_conn *conn = conn_alloc(endpoint, true);
+    if (conn == NULL) {
+        return RPCNET_ERR_MEMORY;
+    }
+    conn->remote = info->remote;
+    int result = make_first_id(conn);
+    if (result == RPCNET_OK) {
+        /* The client goes on using the id that it chose until it has heard ours. */
+        result = rn_endpoint_add_id(endpoint, &info->header->dcid, conn);
+        if (result == RPCNET_OK) {
+            conn->original_id = info->header->dcid;
+        }
+    }
+    if (result == RPCNET_OK) {
+        result = accept_quic(conn, info);
+    }
+    if (result == RPCNET_OK) {
+        result = start_tls(conn, NULL);
+    }
+    if (result != RPCNET_OK) {
+        rn_conn_del(conn);
+        return result;
+    }
+    register_conn(conn);
+    *out = conn;
+    return RPCNET_OK;
+}
+
+static int connect_quic(rn_conn *conn, const rn_connect_options *options) {
+    ngtcp2_callbacks callbacks;
+    ngtcp2_settings settings;
+    ngtcp2_transport_params params;
+    ngtcp2_path path;
+    ngtcp2_cid first_destination;
+    uint8_t random_id[NGTCP2_MAX_CIDLEN];
+    rn_conn_callbacks(&callbacks);
+    fill_settings(conn, &settings);
+    fill_params(conn, &params);
+    settings.token = options->token;
+    settings.tokenlen = options->token_len;
+    settings.token_type =
+        options->token_len > 0 ? NGTCP2_TOKEN_TYPE_NEW_TOKEN : NGTCP2_TOKEN_TYPE_UNKNOWN;
+    rn_env_random(conn->endpoint->config.env, random_id, sizeof random_id);
+    ngtcp2_cid_init(&first_destination, random_id, 18);
+    rn_conn_reference_path(&options->local, &options->remote, &path);
+    return library_result(ngtcp2_conn_client_new(
+        &conn->quic, &first_destination, &conn->own_ids[0].id, &path, NGTCP2_PROTO_VER_V1,
+        &callbacks, &settings, &params, NULL, conn));
+}
+
+int rn_conn_connect(rn_conn **out, rn_endpoint *endpoint, const rn_connect_options *options) {
+    rn_conn *conn = conn_alloc(endpoint, false);
+    if (conn == NULL) {
+        return RPCNET_ERR_MEMORY;
+    }
+    conn->remote = options->remote;
+    int result = make_first_id(conn);
+    if (result == RPCNET_OK) {
+        result = connect_quic(conn, options);
+    }
+    if (result == RPCNET_OK) {
+        result = start_tls(conn, &options->expect);
+    }
+    if (result != RPCNET_OK) {
+        rn_conn_del(conn);
+        return result;
+    }
+    register_conn(conn);
+    *out = conn;
+    return RPCNET_OK;
+}
+
+static void forget_ids(rn_conn *conn) {
+    for (size_t i = 0; i < conn->own_ids_count; i++) {
+        if (!conn->own_ids[i].retired) {
+            rn_endpoint_remove_id(conn->endpoint, &conn->own_ids[i].id);
+        }
+    }
+    if (conn->original_id.datalen > 0) {
+        rn_endpoint_remove_id(conn->endpoint, &conn->original_id);
+    }
+}
+
+void rn_conn_del(rn_conn *conn) {
+    rn_endpoint *endpoint = conn->endpoint;
+    rn_list *link;
+    rn_list *after;
+    forget_ids(conn);
+    if (rn_list_linked(&conn->link)) {
+        endpoint->stats.connections--;
+    }
+    if (conn->handshake_counted) {
+        endpoint->stats.handshakes--;
+    }
+    rn_list_remove(&conn->link);
+    rn_list_remove(&conn->ready_link);
+    rn_heap_remove(&endpoint->timers, &conn->timer);
+    RN_LIST_FOREACH (link, after, &conn->streams) {
+        rn_stream_del(RN_CONTAINER_OF(link, rn_stream, link));
+    }
+    ngtcp2_conn_del(conn->quic);
+    rn_tls_session_del(conn->tls);
+    rn_protection_fini(&conn->protection);
+    rn_books_fini(&conn->books);
+    rn_map_del(conn->streams_by_id);
+    free(conn->close_packet);
+    free(conn);
+}
+
+/* ---- what it tells ---- */
+
+void rn_conn_set_handler(rn_conn *conn, const rn_conn_handler *handler, void *user) {
+    conn->handler = *handler;
+    conn->user = user;
+}
+
+void *rn_conn_user(const rn_conn *conn) {
+    return conn->user;
+}
+
+bool rn_conn_is_server(const rn_conn *conn) {
+    return conn->server;
+}
+
+bool rn_conn_is_established(const rn_conn *conn) {
+    return conn->state == RN_CONN_ESTABLISHED;
+}
+
+const rn_address *rn_conn_remote(const rn_conn *conn) {
+    return &conn->remote;
+}
+
+const char *rn_conn_peer_identity(const rn_conn *conn) {
+    return conn->peer_identity;
+}
+
+uint64_t rn_conn_now(const rn_conn *conn) {
+    return rn_endpoint_now(conn->endpoint);
+}
+
+uint64_t rn_conn_rtt(const rn_conn *conn) {
+    if (conn->quic == NULL) {
+        return 0;
+    }
+    ngtcp2_conn_info info;
+    ngtcp2_conn_get_conn_info(conn->quic, &info);
+    return info.latest_rtt == 0 ? 0 : info.smoothed_rtt;
+}
+
+uint64_t rn_conn_streams_left(const rn_conn *conn) {
+    return conn->state == RN_CONN_ESTABLISHED && !conn->close_asked
+               ? ngtcp2_conn_get_streams_bidi_left(conn->quic)
+               : 0;
+}
+
+int rn_conn_update_key(rn_conn *conn) {
+    if (conn->state != RN_CONN_ESTABLISHED ||
+        ngtcp2_conn_initiate_key_update(conn->quic, rn_conn_now(conn)) != 0) {
+        return RPCNET_ERR_STATE;
+    }
+    conn->endpoint->stats.key_updates++;
+    rn_conn_wake(conn);
+    return RPCNET_OK;
+}
+
+void rn_conn_wake(rn_conn *conn) {
+    rn_endpoint *endpoint = conn->endpoint;
+    if (!rn_list_linked(&conn->ready_link)) {
+        rn_list_append(&endpoint->ready, &conn->ready_link);
+    }
+    if (!endpoint->inside && endpoint->config.ready != NULL) {
+        endpoint->config.ready(endpoint, endpoint->config.ready_user);
+    }
+}
+
+void rn_conn_schedule(rn_conn *conn) {
+    if (conn->quic != NULL) {
+        /* What is due already is due once more when time has moved on, not within this turn. */
+        uint64_t expiry = ngtcp2_conn_get_expiry(conn->quic);
+        uint64_t now = rn_conn_now(conn);
+        if (expiry <= now) {
+            expiry = now + 1;
+        }
+        if (rn_heap_set(&conn->endpoint->timers, &conn->timer, expiry) != RPCNET_OK) {
+            rn_conn_abandon(conn, RN_CLOSE_INTERNAL, "out of memory");
+        }
+    }
+}

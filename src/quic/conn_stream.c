@@ -1,0 +1,188 @@
+/* conn_stream: streams of a connection: their rings, windows and turns. */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "quic/conn_internal.h"
+#include "rpcnet/error.h"
+
+int rn_stream_new(rn_stream **out, rn_conn *conn, int64_t id) {
+    rn_stream *stream = calloc(1, sizeof *stream);
+    if (stream == NULL) {
+        return RPCNET_ERR_MEMORY;
+    }
+    uint64_t key = (uint64_t)id;
+    int result = rn_map_put(conn->streams_by_id, rn_map_number(&key), stream);
+    if (result != RPCNET_OK) {
+        free(stream);
+        return result;
+    }
+    stream->conn = conn;
+    stream->id = id;
+    stream->urgency = RN_URGENCY_DEFAULT;
+    rn_send_ring_init(&stream->ring, conn->endpoint->config.limits.send_ring_bytes);
+    rn_list_init(&stream->ready);
+    rn_list_append(&conn->streams, &stream->link);
+    *out = stream;
+    return RPCNET_OK;
+}
+
+void rn_stream_del(rn_stream *stream) {
+    uint64_t key = (uint64_t)stream->id;
+    rn_map_remove(stream->conn->streams_by_id, rn_map_number(&key));
+    rn_list_remove(&stream->link);
+    rn_list_remove(&stream->ready);
+    rn_send_ring_fini(&stream->ring);
+    free(stream);
+}
+
+/* In its turn exactly while it has something to send and window to send it. */
+void rn_stream_update_ready(rn_stream *stream) {
+    bool pending = rn_send_ring_unsent(&stream->ring) > 0 ||
+                   (stream->finish && !stream->finish_sent);
+    bool ready = pending && !stream->write_closed && !stream->window_closed;
+    if (!ready) {
+        rn_list_remove(&stream->ready);
+    } else if (!rn_list_linked(&stream->ready)) {
+        rn_list_append(&stream->conn->ready[stream->urgency], &stream->ready);
+    }
+}
+
+bool rn_conn_delivered(void *user, int64_t stream_id, uint64_t *offset) {
+    const rn_conn *conn = user;
+    uint64_t key = (uint64_t)stream_id;
+    const rn_stream *stream = rn_map_get(conn->streams_by_id, rn_map_number(&key));
+    if (stream == NULL) {
+        return false;
+    }
+    *offset = stream->received;
+    return true;
+}
+
+static int open_stream(rn_conn *conn, rn_stream **out, bool bidi) {
+    int64_t id;
+    if (conn->state != RN_CONN_ESTABLISHED || conn->close_asked) {
+        return conn->state == RN_CONN_HANDSHAKE && !conn->close_asked ? RPCNET_ERR_STATE
+                                                                      : RPCNET_ERR_CLOSED;
+    }
+    int opened = bidi ? ngtcp2_conn_open_bidi_stream(conn->quic, &id, NULL)
+                      : ngtcp2_conn_open_uni_stream(conn->quic, &id, NULL);
+    if (opened != 0) {
+        return opened == NGTCP2_ERR_NOMEM ? RPCNET_ERR_MEMORY : RPCNET_ERR_LIMIT;
+    }
+    rn_stream *stream;
+    int result = rn_stream_new(&stream, conn, id);
+    if (result != RPCNET_OK) {
+        /* ngtcp2 has counted the stream; close it so that the peer can forget it. */
+        ngtcp2_conn_shutdown_stream(conn->quic, 0, id, 0);
+        return result;
+    }
+    ngtcp2_conn_set_stream_user_data(conn->quic, id, stream);
+    *out = stream;
+    return RPCNET_OK;
+}
+
+int rn_conn_open_bidi(rn_conn *conn, rn_stream **out) {
+    return open_stream(conn, out, true);
+}
+
+int rn_conn_open_uni(rn_conn *conn, rn_stream **out) {
+    return open_stream(conn, out, false);
+}
+
+int64_t rn_stream_id(const rn_stream *stream) {
+    return stream->id;
+}
+
+rn_conn *rn_stream_conn(const rn_stream *stream) {
+    return stream->conn;
+}
+
+void rn_stream_set_user(rn_stream *stream, void *user) {
+    stream->user = user;
+}
+
+void *rn_stream_user(const rn_stream *stream) {
+    return stream->user;
+}
+
+void rn_stream_set_urgency(rn_stream *stream, unsigned urgency) {
+    assert(urgency < RN_URGENCY_LEVELS);
+    if (stream->urgency != urgency) {
+        stream->urgency = urgency;
+        rn_list_remove(&stream->ready);
+        rn_stream_update_ready(stream);
+    }
+}
+
+size_t rn_stream_room(const rn_stream *stream) {
+    return rn_send_ring_room(&stream->ring);
+}
+
+int rn_stream_write(rn_stream *stream, const rn_bytes *pieces, size_t count, bool fin) {
+    if (stream->write_closed || stream->finish || stream->conn->quic == NULL) {
+        return RPCNET_ERR_CLOSED;
+    }
+    int result = rn_send_ring_append(&stream->ring, pieces, count);
+    if (result == RPCNET_ERR_AGAIN) {
+        stream->wants_room = true;
+    }
+    if (result != RPCNET_OK) {
+        return result;
+    }
+    if (rn_send_ring_room(&stream->ring) == 0) {
+        stream->wants_room = true;
+    }
+    stream->finish = fin;
+    rn_stream_update_ready(stream);
+    rn_conn_wake(stream->conn);
+    return RPCNET_OK;
+}
+
+size_t rn_stream_unacknowledged(const rn_stream *stream) {
+    return rn_send_ring_len(&stream->ring);
+}
+
+void rn_stream_consume(rn_stream *stream, size_t len) {
+    rn_conn *conn = stream->conn;
+    assert(stream->consumed + len <= stream->received);
+    stream->consumed += len;
+    if (conn->quic == NULL || len == 0) {
+        return;
+    }
+    /* Fails only for streams that are gone, whose window nobody needs. */
+    (void)ngtcp2_conn_extend_max_stream_offset(conn->quic, stream->id, len);
+    ngtcp2_conn_extend_max_offset(conn->quic, len);
+    rn_conn_wake(conn);
+}
+
+static bool may_send(const rn_stream *stream) {
+    bool local = ngtcp2_conn_is_local_stream(stream->conn->quic, stream->id) != 0;
+    return local || ngtcp2_is_bidi_stream(stream->id) != 0;
+}
+
+static bool may_receive(const rn_stream *stream) {
+    bool local = ngtcp2_conn_is_local_stream(stream->conn->quic, stream->id) != 0;
+    return !local || ngtcp2_is_bidi_stream(stream->id) != 0;
+}
+
+void rn_stream_stop_sending(rn_stream *stream, uint64_t code) {
+    rn_conn *conn = stream->conn;
+    if (conn->quic != NULL && may_receive(stream)) {
+        (void)ngtcp2_conn_shutdown_stream_read(conn->quic, 0, stream->id, code);
+        rn_conn_wake(conn);
+    }
+}
+
+void rn_stream_reset(rn_stream *stream, uint64_t code) {
+    rn_conn *conn = stream->conn;
+    if (conn->quic == NULL) {
+        return;
+    }
+    if (may_send(stream)) {
+        (void)ngtcp2_conn_shutdown_stream_write(conn->quic, 0, stream->id, code);
+        stream->write_closed = true;
+        rn_stream_update_ready(stream);
+    }
+    rn_stream_stop_sending(stream, code);
+    rn_conn_wake(conn);
+}

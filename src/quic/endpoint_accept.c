@@ -1,0 +1,108 @@
+/* endpoint_accept: datagrams that belong to no connection: newcomers, strangers and the late. */
+#include <string.h>
+
+#include "quic/conn_internal.h"
+#include "rpcnet/error.h"
+
+enum {
+    INITIAL_DATAGRAM_MIN = 1200, /* RFC 9000, section 14.1 */
+    TOKEN_RETRY_LIFE_S = 10,
+    TOKEN_REGULAR_LIFE_S = 3600
+};
+
+typedef struct token_verdict {
+    ngtcp2_token_type type; /* UNKNOWN: no token, or one that is not worth anything */
+    ngtcp2_cid original_id; /* for a Retry token */
+    bool invalid;           /* a Retry token that is not ours: RFC 9000, section 8.1.3 */
+} token_verdict;
+
+static token_verdict judge_token(const rn_endpoint *endpoint, const rn_datagram *datagram,
+                                 const ngtcp2_pkt_hd *header) {
+    token_verdict verdict = {.type = NGTCP2_TOKEN_TYPE_UNKNOWN};
+    const uint8_t *key = endpoint->secrets.token_key;
+    uint64_t wall = rn_env_wall(endpoint->config.env);
+    if (header->tokenlen == 0) {
+        return verdict;
+    }
+    if (header->token[0] == NGTCP2_CRYPTO_TOKEN_MAGIC_RETRY2) {
+        if (ngtcp2_crypto_verify_retry_token2(&verdict.original_id, header->token,
+                                              header->tokenlen, key, RN_SECRET_KEY_LEN,
+                                              header->version, &datagram->remote.sa,
+                                              datagram->remote.len, &header->dcid,
+                                              TOKEN_RETRY_LIFE_S * NGTCP2_SECONDS, wall) == 0) {
+            verdict.type = NGTCP2_TOKEN_TYPE_RETRY;
+        } else {
+            verdict.invalid = true;
+        }
+    } else if (header->token[0] == NGTCP2_CRYPTO_TOKEN_MAGIC_REGULAR &&
+               ngtcp2_crypto_verify_regular_token(header->token, header->tokenlen, key,
+                                                  RN_SECRET_KEY_LEN, &datagram->remote.sa,
+                                                  datagram->remote.len,
+                                                  TOKEN_REGULAR_LIFE_S * NGTCP2_SECONDS,
+                                                  wall) == 0) {
+        verdict.type = NGTCP2_TOKEN_TYPE_NEW_TOKEN;
+    }
+    return verdict;
+}
+
+static void accept_connection(rn_endpoint *endpoint, const rn_datagram *datagram,
+                              const ngtcp2_pkt_hd *header, const token_verdict *verdict) {
+    rn_conn *conn;
+    rn_accept_info info = {
+        .header = header,
+        .local = datagram->local,
+        .remote = datagram->remote,
+        .original_id =
+            verdict->type == NGTCP2_TOKEN_TYPE_RETRY ? &verdict->original_id : NULL,
+        .token_type = verdict->type};
+    if (rn_conn_accept(&conn, endpoint, &info) != RPCNET_OK) {
+        endpoint->stats.connections_refused++;
+        return;
+    }
+    endpoint->stats.connections_accepted++;
+    if (endpoint->config.accepted != NULL) {
+        endpoint->config.accepted(endpoint, conn, endpoint->config.user);
+    }
+    rn_conn_receive(conn, datagram);
+}
+
+static void receive_initial(rn_endpoint *endpoint, const rn_datagram *datagram) {
+    const rn_quic_limits *limits = &endpoint->config.limits;
+    ngtcp2_pkt_hd header;
+    if (datagram->len < INITIAL_DATAGRAM_MIN ||
+        ngtcp2_accept(&header, datagram->data, datagram->len) != 0) {
+        endpoint->stats.datagrams_dropped++;
+        return;
+    }
+    token_verdict verdict = judge_token(endpoint, datagram, &header);
+    if (verdict.invalid) {
+        rn_answer_close(endpoint, datagram, &header, NGTCP2_INVALID_TOKEN);
+        return;
+    }
+    if (endpoint->stats.connections >= limits->connections_max ||
+        endpoint->stats.handshakes >= limits->handshakes_max) {
+        endpoint->stats.connections_refused++;
+        rn_answer_close(endpoint, datagram, &header, NGTCP2_CONNECTION_REFUSED);
+        return;
+    }
+    if (verdict.type == NGTCP2_TOKEN_TYPE_UNKNOWN &&
+        endpoint->stats.handshakes >= limits->retry_above) {
+        rn_answer_retry(endpoint, datagram, &header);
+        return;
+    }
+    accept_connection(endpoint, datagram, &header, &verdict);
+}
+
+void rn_endpoint_receive_unknown(rn_endpoint *endpoint, const rn_datagram *datagram,
+                                 const ngtcp2_version_cid *ids) {
+    bool short_header = (datagram->data[0] & 0x80) == 0;
+    if (short_header) {
+        rn_answer_reset(endpoint, datagram, ids);
+    } else if (!endpoint->accepting) {
+        endpoint->stats.datagrams_dropped++;
+    } else if (ids->version != NGTCP2_PROTO_VER_V1) {
+        rn_answer_version(endpoint, datagram, ids);
+    } else {
+        receive_initial(endpoint, datagram);
+    }
+}

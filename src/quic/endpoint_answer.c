@@ -1,0 +1,160 @@
+/* endpoint_answer: answers that need no connection: Version Negotiation, Retry, CONNECTION_CLOSE in
+ * an Initial packet, stateless reset. They wait in a small queue for the next transmit; what does
+ * not fit is not answered, as if it had been lost on the way. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "quic/conn_internal.h"
+#include "rpcnet/error.h"
+
+enum {
+    ANSWERS_MAX = 32,
+    ANSWER_BYTES_MAX = 512,
+    VERSION_DATAGRAM_MIN = 1200, /* a smaller one cannot be a client's first (section 5.2.2) */
+    RESET_MIN = 43, /* shorter packets are not answered, so that resets do not loop (10.3.3) */
+    RESETS_PER_SECOND_MAX = 1000
+};
+
+typedef struct answer {
+    rn_transmit transmit;
+    uint8_t bytes[ANSWER_BYTES_MAX];
+} answer;
+
+struct rn_answers {
+    answer queue[ANSWERS_MAX];
+    size_t first;
+    size_t count;
+    uint64_t reset_second; /* resets are counted by second */
+    size_t resets;
+};
+
+int rn_answers_new(struct rn_answers **out) {
+    *out = calloc(1, sizeof **out);
+    return *out != NULL ? RPCNET_OK : RPCNET_ERR_MEMORY;
+}
+
+void rn_answers_del(struct rn_answers *answers) {
+    free(answers);
+}
+
+bool rn_answers_take(struct rn_answers *answers, rn_transmit *out) {
+    if (answers->count == 0) {
+        return false;
+    }
+    *out = answers->queue[answers->first].transmit;
+    answers->first = (answers->first + 1) % ANSWERS_MAX;
+    answers->count--;
+    return true;
+}
+
+/* A place to write an answer to the datagram's sender; NULL when the queue is full. The slot that
+ * was taken last is still borrowed by the caller of transmit, so one stays free. */
+static answer *begin(rn_endpoint *endpoint, const rn_datagram *datagram) {
+    struct rn_answers *answers = endpoint->answers;
+    if (answers->count >= ANSWERS_MAX - 1) {
+        endpoint->stats.datagrams_dropped++;
+        return NULL;
+    }
+    answer *slot = &answers->queue[(answers->first + answers->count) % ANSWERS_MAX];
+    memset(&slot->transmit, 0, sizeof slot->transmit);
+    slot->transmit.local = datagram->local;
+    slot->transmit.remote = datagram->remote;
+    slot->transmit.data = slot->bytes;
+    return slot;
+}
+
+static bool end(rn_endpoint *endpoint, answer *slot, ngtcp2_ssize len) {
+    if (len <= 0) {
+        endpoint->stats.datagrams_dropped++;
+        return false;
+    }
+    slot->transmit.len = slot->transmit.segment_size = (size_t)len;
+    endpoint->answers->count++;
+    return true;
+}
+
+void rn_answer_version(rn_endpoint *endpoint, const rn_datagram *datagram,
+                       const ngtcp2_version_cid *ids) {
+    /* A reserved version among ours keeps clients honest (RFC 9000, section 6.3). */
+    uint8_t random;
+    rn_env_random(endpoint->config.env, &random, 1);
+    uint32_t versions[] = {0x0a0a0a0aU | (uint32_t)(random & 0xf0) << 24, NGTCP2_PROTO_VER_V1};
+    if (datagram->len < VERSION_DATAGRAM_MIN) {
+        endpoint->stats.datagrams_dropped++;
+        return;
+    }
+    answer *slot = begin(endpoint, datagram);
+    if (slot != NULL &&
+        end(endpoint, slot,
+            ngtcp2_pkt_write_version_negotiation(slot->bytes, sizeof slot->bytes, random,
+                                                 ids->scid, ids->scidlen, ids->dcid, ids->dcidlen,
+                                                 versions, sizeof versions / sizeof versions[0]))) {
+        endpoint->stats.version_negotiations_sent++;
+    }
+}
+
+void rn_answer_retry(rn_endpoint *endpoint, const rn_datagram *datagram,
+                     const ngtcp2_pkt_hd *header) {
+    uint8_t token[NGTCP2_CRYPTO_MAX_RETRY_TOKENLEN2];
+    ngtcp2_cid id;
+    answer *slot = begin(endpoint, datagram);
+    if (slot == NULL || rn_secrets_new_connection_id(&endpoint->secrets, endpoint->config.env,
+                                                     endpoint->config.process, &id) != RPCNET_OK) {
+        return;
+    }
+    ngtcp2_ssize token_len = ngtcp2_crypto_generate_retry_token2(
+        token, endpoint->secrets.token_key, RN_SECRET_KEY_LEN, header->version,
+        &datagram->remote.sa, datagram->remote.len, &id, &header->dcid,
+        rn_env_wall(endpoint->config.env));
+    if (token_len > 0 &&
+        end(endpoint, slot,
+            ngtcp2_crypto_write_retry(slot->bytes, sizeof slot->bytes, header->version,
+                                      &header->scid, &id, &header->dcid, token,
+                                      (size_t)token_len))) {
+        endpoint->stats.retries_sent++;
+    }
+}
+
+void rn_answer_close(rn_endpoint *endpoint, const rn_datagram *datagram,
+                     const ngtcp2_pkt_hd *header, uint64_t code) {
+    answer *slot = begin(endpoint, datagram);
+    if (slot != NULL) {
+        end(endpoint, slot,
+            ngtcp2_crypto_write_connection_close(slot->bytes, sizeof slot->bytes, header->version,
+                                                 &header->scid, &header->dcid, code, NULL, 0));
+    }
+}
+
+static bool may_reset(rn_endpoint *endpoint) {
+    struct rn_answers *answers = endpoint->answers;
+    uint64_t second = rn_endpoint_now(endpoint) / RN_SECOND;
+    if (answers->reset_second != second) {
+        answers->reset_second = second;
+        answers->resets = 0;
+    }
+    return answers->resets++ < RESETS_PER_SECOND_MAX;
+}
+
+void rn_answer_reset(rn_endpoint *endpoint, const rn_datagram *datagram,
+                     const ngtcp2_version_cid *ids) {
+    uint8_t token[NGTCP2_STATELESS_RESET_TOKENLEN];
+    uint8_t random[RESET_MIN - NGTCP2_STATELESS_RESET_TOKENLEN - 1];
+    ngtcp2_cid id;
+    if (datagram->len < RESET_MIN || !endpoint->config.accept ||
+        !rn_secrets_owns_connection_id(&endpoint->secrets, ids->dcid, ids->dcidlen) ||
+        !may_reset(endpoint)) {
+        endpoint->stats.datagrams_dropped++;
+        return;
+    }
+    ngtcp2_cid_init(&id, ids->dcid, ids->dcidlen);
+    answer *slot = begin(endpoint, datagram);
+    if (slot == NULL || rn_secrets_reset_token(&endpoint->secrets, &id, token) != RPCNET_OK) {
+        return;
+    }
+    rn_env_random(endpoint->config.env, random, sizeof random);
+    if (end(endpoint, slot,
+            ngtcp2_pkt_write_stateless_reset(slot->bytes, sizeof slot->bytes, token, random,
+                                             sizeof random))) {
+        endpoint->stats.stateless_resets_sent++;
+    }
+}

@@ -1,0 +1,26 @@
+/* port: an endpoint on a UDP socket of the environment.
+ *
+ * The port carries datagrams from the socket to the endpoint as they come, and pulls flights out
+ * once, at the end of the turn: what many streams have produced in a turn shares packets. */
+#ifndef RN_QUIC_PORT_H
+#define RN_QUIC_PORT_H
+
+#include "quic/endpoint.h"
+
+typedef struct rn_port rn_port;
+
+typedef struct rn_port_config {
+    rn_udp_options udp;
+    rn_endpoint_config endpoint; /* `ready` is the port's own and must be NULL */
+} rn_port_config;
+
+/* Opens the socket. Results of rn_env_udp_open and rn_endpoint_new. */
+int rn_port_new(rn_port **out, const rn_port_config *config);
+/* Closes the socket and drops the endpoint (rn_endpoint_del). Not inside a callback of the port's
+ * own connections. */
+void rn_port_del(rn_port *port);
+
+rn_endpoint *rn_port_endpoint(rn_port *port);
+const rn_address *rn_port_address(const rn_port *port); /* where it is bound */
+
+#endif

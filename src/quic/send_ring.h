@@ -1,0 +1,63 @@
+/* send_ring: the bytes of one stream from when they are written until the peer has acknowledged
+ * them.
+ *
+ *        start              next                                 end
+ *          │ sent, in flight  │ not sent yet                        │ room
+ *          ▼                  ▼                                     ▼
+ *   ───────[chunk 4 KiB][chunk 4 KiB][chunk 4 KiB]░░░░░░░░░░░░░░░░░░░░░
+ *
+ * Offsets are those of the QUIC stream. ngtcp2 keeps pointers to bytes in flight and reads them
+ * again when it retransmits, so a byte never moves while it is in the ring: memory comes in chunks.
+ * One emptied chunk is kept, so a stream that flows allocates nothing. */
+#ifndef RN_QUIC_SEND_RING_H
+#define RN_QUIC_SEND_RING_H
+
+#include "base/bytes.h"
+
+enum { RN_SEND_CHUNK_BYTES = 4080, RN_SEND_SPANS_MAX = 4 };
+
+typedef struct rn_send_chunk {
+    struct rn_send_chunk *next;
+    uint8_t bytes[RN_SEND_CHUNK_BYTES];
+} rn_send_chunk;
+
+typedef struct rn_send_ring {
+    rn_send_chunk *first; /* holds `start` */
+    rn_send_chunk *last;
+    rn_send_chunk *cursor; /* holds `next`; NULL when next is beyond the last chunk's bytes */
+    rn_send_chunk *spare;
+    uint64_t first_offset; /* of first->bytes[0]; those of the others follow */
+    uint64_t cursor_offset; /* of cursor->bytes[0] */
+    uint64_t start;
+    uint64_t next;
+    uint64_t end;
+    size_t limit;
+} rn_send_ring;
+
+void rn_send_ring_init(rn_send_ring *ring, size_t limit);
+void rn_send_ring_fini(rn_send_ring *ring);
+
+static inline size_t rn_send_ring_len(const rn_send_ring *ring) {
+    return (size_t)(ring->end - ring->start);
+}
+static inline size_t rn_send_ring_room(const rn_send_ring *ring) {
+    return ring->limit - rn_send_ring_len(ring);
+}
+static inline size_t rn_send_ring_unsent(const rn_send_ring *ring) {
+    return (size_t)(ring->end - ring->next);
+}
+
+/* Appends all the bytes or nothing: RPCNET_ERR_AGAIN (no room), RPCNET_ERR_MEMORY. */
+int rn_send_ring_append(rn_send_ring *ring, const rn_bytes *pieces, size_t count);
+
+/* The first unsent bytes; returns how many spans (0: nothing unsent). They stay where they are
+ * until released. */
+size_t rn_send_ring_unsent_spans(const rn_send_ring *ring, rn_bytes out[RN_SEND_SPANS_MAX]);
+
+/* `len` unsent bytes have been sent. */
+void rn_send_ring_sent(rn_send_ring *ring, size_t len);
+
+/* All bytes below `offset` are acknowledged; start <= offset <= next. */
+void rn_send_ring_release(rn_send_ring *ring, uint64_t offset);
+
+#endif

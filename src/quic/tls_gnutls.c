@@ -1,0 +1,423 @@
+/* tls_gnutls: credentials and handshakes with GnuTLS, through ngtcp2's glue.
+ *
+ * The glue installs Initial and Handshake keys by itself. Our own secret function stands in front
+ * of it and keeps the 1-RTT secrets for the connection: they are what a connection needs to be
+ * written down. */
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <arpa/inet.h>
+#include <gnutls/crypto.h>
+#include <gnutls/gnutls.h>
+#include <gnutls/x509.h>
+#include <ngtcp2/ngtcp2_crypto_gnutls.h>
+
+#include "quic/tls.h"
+#include "rpcnet/error.h"
+
+static const char identity_scheme[] = "rpcnet://";
+
+/* TLS 1.3 only. AES-128-GCM first: it costs a fraction of ChaCha20-Poly1305 on machines with AES
+ * instructions. The compatibility mode of RFC 8446 has no place in QUIC (RFC 9001, section 8.4). */
+static const char priorities[] =
+    "NORMAL:-VERS-ALL:+VERS-TLS1.3:-CIPHER-ALL:+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305:"
+    "-GROUP-ALL:+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1:%DISABLE_TLS13_COMPAT_MODE";
+
+struct rn_tls_context {
+    size_t count; /* the creator's hold, and one for each session */
+    gnutls_certificate_credentials_t credentials;
+    bool verify; /* a CA is configured */
+    enum rn_tls_client_auth client_auth;
+    int64_t expiry;
+    char identity[RN_TLS_IDENTITY_MAX];
+};
+
+struct rn_tls_session {
+    gnutls_session_t gnutls;
+    ngtcp2_crypto_conn_ref reference;
+    rn_tls_context *context;
+    rn_tls_events events;
+    bool server;
+    char *server_name;
+    char expected_identity[RN_TLS_IDENTITY_MAX];
+    char peer_identity[RN_TLS_IDENTITY_MAX];
+    char failure[RN_TLS_ERROR_MAX];
+};
+
+/* ---- certificates ---- */
+
+/* The one rpcnet:// URI of a certificate. RPCNET_ERR_TLS when it bears several, or one that does
+ * not fit: nobody can say who that is. */
+static int read_identity(gnutls_x509_crt_t certificate, char out[RN_TLS_IDENTITY_MAX]) {
+    out[0] = '\0';
+    for (unsigned i = 0;; i++) {
+        char uri[RN_TLS_IDENTITY_MAX];
+        size_t len = sizeof uri - 1;
+        int type = gnutls_x509_crt_get_subject_alt_name(certificate, i, uri, &len, NULL);
+        if (type == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE) {
+            return RPCNET_OK;
+        }
+        if (type == GNUTLS_E_SHORT_MEMORY_BUFFER) {
+            return RPCNET_ERR_TLS;
+        }
+        if (type != GNUTLS_SAN_URI || len < sizeof identity_scheme - 1 ||
+            memcmp(uri, identity_scheme, sizeof identity_scheme - 1) != 0) {
+            continue;
+        }
+        uri[len] = '\0';
+        if (out[0] != '\0' || strlen(uri) != len) {
+            out[0] = '\0';
+            return RPCNET_ERR_TLS;
+        }
+        memcpy(out, uri, len + 1);
+    }
+}
+
+static int load_own(rn_tls_context *context, const rn_tls_config *config,
+                    char error[RN_TLS_ERROR_MAX]) {
+    int result = gnutls_certificate_set_x509_key_file(context->credentials,
+                                                      config->certificate_file, config->key_file,
+                                                      GNUTLS_X509_FMT_PEM);
+    if (result < 0) {
+        snprintf(error, RN_TLS_ERROR_MAX, "cannot use certificate %s with key %s: %s",
+                 config->certificate_file, config->key_file, gnutls_strerror(result));
+        return RPCNET_ERR_TLS;
+    }
+    gnutls_x509_crt_t *chain = NULL;
+    unsigned count = 0;
+    result = gnutls_certificate_get_x509_crt(context->credentials, 0, &chain, &count);
+    if (result < 0 || count == 0) {
+        snprintf(error, RN_TLS_ERROR_MAX, "no certificate in %s", config->certificate_file);
+        return RPCNET_ERR_TLS;
+    }
+    context->expiry = (int64_t)gnutls_x509_crt_get_expiration_time(chain[0]);
+    result = read_identity(chain[0], context->identity);
+    if (result != RPCNET_OK) {
+        snprintf(error, RN_TLS_ERROR_MAX, "certificate %s bears more than one %s name",
+                 config->certificate_file, identity_scheme);
+    }
+    for (unsigned i = 0; i < count; i++) {
+        gnutls_x509_crt_deinit(chain[i]);
+    }
+    gnutls_free(chain);
+    return result;
+}
+
+int rn_tls_context_new(rn_tls_context **out, const rn_tls_config *config,
+                       char error[RN_TLS_ERROR_MAX]) {
+    error[0] = '\0';
+    rn_tls_context *context = calloc(1, sizeof *context);
+    if (context == NULL || gnutls_certificate_allocate_credentials(&context->credentials) < 0) {
+        free(context);
+        snprintf(error, RN_TLS_ERROR_MAX, "out of memory");
+        return RPCNET_ERR_MEMORY;
+    }
+    context->count = 1;
+    context->client_auth = config->client_auth;
+    int result = RPCNET_OK;
+    if (config->ca_file != NULL) {
+        int found = gnutls_certificate_set_x509_trust_file(context->credentials, config->ca_file,
+                                                           GNUTLS_X509_FMT_PEM);
+        if (found <= 0) {
+            snprintf(error, RN_TLS_ERROR_MAX, "cannot read CA certificates from %s: %s",
+                     config->ca_file,
+                     found < 0 ? gnutls_strerror(found) : "no certificate in it");
+            result = RPCNET_ERR_TLS;
+        }
+        context->verify = true;
+    } else if (config->client_auth == RN_TLS_CLIENT_AUTH_REQUIRED) {
+        snprintf(error, RN_TLS_ERROR_MAX, "client certificates are required, but no CA is given");
+        result = RPCNET_ERR_ARGUMENT;
+    }
+    if (result == RPCNET_OK && config->certificate_file != NULL) {
+        result = load_own(context, config, error);
+    }
+    if (result != RPCNET_OK) {
+        rn_tls_context_del(context);
+        return result;
+    }
+    *out = context;
+    return RPCNET_OK;
+}
+
+void rn_tls_context_del(rn_tls_context *context) {
+    if (context == NULL || --context->count > 0) {
+        return;
+    }
+    gnutls_certificate_free_credentials(context->credentials);
+    free(context);
+}
+
+rn_tls_context *rn_tls_context_hold(rn_tls_context *context) {
+    context->count++;
+    return context;
+}
+
+const char *rn_tls_context_identity(const rn_tls_context *context) {
+    return context->identity;
+}
+
+int64_t rn_tls_context_expiry(const rn_tls_context *context) {
+    return context->expiry;
+}
+
+/* The glue takes the session's pointer for its own; ours hangs behind it. */
+static rn_tls_session *session_of(gnutls_session_t gnutls) {
+    const ngtcp2_crypto_conn_ref *reference = gnutls_session_get_ptr(gnutls);
+    return reference->user_data;
+}
+
+/* ---- the peer's certificate ---- */
+
+static int refuse(rn_tls_session *session, const char *why) {
+    snprintf(session->failure, sizeof session->failure, "%s", why);
+    return GNUTLS_E_CERTIFICATE_ERROR;
+}
+
+static int read_peer_identity(rn_tls_session *session) {
+    unsigned count = 0;
+    const gnutls_datum_t *chain = gnutls_certificate_get_peers(session->gnutls, &count);
+    gnutls_x509_crt_t certificate;
+    if (chain == NULL || count == 0 || gnutls_x509_crt_init(&certificate) < 0) {
+        return RPCNET_ERR_TLS;
+    }
+    int result = RPCNET_ERR_TLS;
+    if (gnutls_x509_crt_import(certificate, &chain[0], GNUTLS_X509_FMT_DER) == 0) {
+        result = read_identity(certificate, session->peer_identity);
+    }
+    gnutls_x509_crt_deinit(certificate);
+    return result;
+}
+
+/* Called by GnuTLS when the peer's certificate has arrived; 0 accepts it. */
+static int verify_peer(gnutls_session_t gnutls) {
+    rn_tls_session *session = session_of(gnutls);
+    gnutls_typed_vdata_st data[2];
+    unsigned count = 0;
+    data[count].type = GNUTLS_DT_KEY_PURPOSE_OID;
+    data[count].data = (unsigned char *)(session->server ? GNUTLS_KP_TLS_WWW_CLIENT
+                                                         : GNUTLS_KP_TLS_WWW_SERVER);
+    data[count++].size = 0;
+    if (session->server_name != NULL) {
+        data[count].type = GNUTLS_DT_DNS_HOSTNAME;
+        data[count].data = (unsigned char *)session->server_name;
+        data[count++].size = 0;
+    }
+    unsigned status = 0;
+    int result = gnutls_certificate_verify_peers(gnutls, data, count, &status);
+    if (result < 0) {
+        return refuse(session, gnutls_strerror(result));
+    }
+    if (status != 0) {
+        gnutls_datum_t text = {0};
+        if (gnutls_certificate_verification_status_print(status, GNUTLS_CRT_X509, &text, 0) == 0) {
+            refuse(session, (const char *)text.data);
+            gnutls_free(text.data);
+        } else {
+            refuse(session, "the certificate is not valid");
+        }
+        return GNUTLS_E_CERTIFICATE_ERROR;
+    }
+    if (read_peer_identity(session) != RPCNET_OK) {
+        return refuse(session, "the certificate's role cannot be read");
+    }
+    if (session->expected_identity[0] != '\0' &&
+        strcmp(session->expected_identity, session->peer_identity) != 0) {
+        char why[RN_TLS_ERROR_MAX];
+        snprintf(why, sizeof why, "the peer is %s%s, not %s",
+                 session->peer_identity[0] != '\0' ? "" : "without a role",
+                 session->peer_identity, session->expected_identity);
+        return refuse(session, why);
+    }
+    return 0;
+}
+
+/* ---- sessions ---- */
+
+static int secret_function(gnutls_session_t gnutls, gnutls_record_encryption_level_t gnutls_level,
+                           const void *receive, const void *transmit, size_t len) {
+    rn_tls_session *session = session_of(gnutls);
+    ngtcp2_conn *quic = session->events.quic(session->events.user);
+    ngtcp2_encryption_level level =
+        ngtcp2_crypto_gnutls_from_gnutls_record_encryption_level(gnutls_level);
+    if (level == NGTCP2_ENCRYPTION_LEVEL_1RTT) {
+        if (receive != NULL &&
+            session->events.secret(session->events.user, false, receive, len) != RPCNET_OK) {
+            return -1;
+        }
+        if (transmit != NULL &&
+            session->events.secret(session->events.user, true, transmit, len) != RPCNET_OK) {
+            return -1;
+        }
+        return 0;
+    }
+    if (receive != NULL && ngtcp2_crypto_derive_and_install_rx_key(quic, NULL, NULL, NULL, level,
+                                                                   receive, len) != 0) {
+        return -1;
+    }
+    if (transmit != NULL && ngtcp2_crypto_derive_and_install_tx_key(quic, NULL, NULL, NULL, level,
+                                                                    transmit, len) != 0) {
+        return -1;
+    }
+    return 0;
+}
+
+static ngtcp2_conn *quic_of(ngtcp2_crypto_conn_ref *reference) {
+    rn_tls_session *session = reference->user_data;
+    return session->events.quic(session->events.user);
+}
+
+static bool is_ip_address(const char *name) {
+    uint8_t bytes[16];
+    return inet_pton(AF_INET, name, bytes) == 1 || inet_pton(AF_INET6, name, bytes) == 1;
+}
+
+static int set_expectations(rn_tls_session *session, const rn_tls_expect *expect) {
+    assert((expect->server_name != NULL) != (expect->identity != NULL));
+    if (expect->identity != NULL) {
+        if (strlen(expect->identity) >= sizeof session->expected_identity) {
+            return RPCNET_ERR_ARGUMENT;
+        }
+        strcpy(session->expected_identity, expect->identity);
+        return RPCNET_OK;
+    }
+    session->server_name = strdup(expect->server_name);
+    if (session->server_name == NULL) {
+        return RPCNET_ERR_MEMORY;
+    }
+    /* RFC 6066, section 3: literal addresses are not sent as server names. */
+    if (!is_ip_address(expect->server_name) &&
+        gnutls_server_name_set(session->gnutls, GNUTLS_NAME_DNS, expect->server_name,
+                               strlen(expect->server_name)) < 0) {
+        return RPCNET_ERR_TLS;
+    }
+    return RPCNET_OK;
+}
+
+static int configure(rn_tls_session *session, const rn_tls_expect *expect, const char *alpn) {
+    const rn_tls_context *context = session->context;
+    gnutls_session_t gnutls = session->gnutls;
+    if (gnutls_priority_set_direct(gnutls, priorities, NULL) < 0 ||
+        gnutls_credentials_set(gnutls, GNUTLS_CRD_CERTIFICATE, context->credentials) < 0) {
+        return RPCNET_ERR_TLS;
+    }
+    int glue = session->server ? ngtcp2_crypto_gnutls_configure_server_session(gnutls)
+                               : ngtcp2_crypto_gnutls_configure_client_session(gnutls);
+    if (glue != 0) {
+        return RPCNET_ERR_TLS;
+    }
+    gnutls_handshake_set_secret_function(gnutls, secret_function);
+    gnutls_datum_t protocol = {.data = (unsigned char *)alpn, .size = (unsigned)strlen(alpn)};
+    if (gnutls_alpn_set_protocols(gnutls, &protocol, 1, GNUTLS_ALPN_MANDATORY) < 0) {
+        return RPCNET_ERR_TLS;
+    }
+    if (session->server) {
+        if (context->client_auth == RN_TLS_CLIENT_AUTH_REQUIRED) {
+            gnutls_certificate_server_set_request(gnutls, GNUTLS_CERT_REQUIRE);
+            gnutls_session_set_verify_function(gnutls, verify_peer);
+        }
+        return RPCNET_OK;
+    }
+    if (!context->verify) {
+        return RPCNET_ERR_ARGUMENT; /* a client that trusts everybody is never meant */
+    }
+    gnutls_session_set_verify_function(gnutls, verify_peer);
+    return set_expectations(session, expect);
+}
+
+int rn_tls_session_new(rn_tls_session **out, rn_tls_context *context, bool server,
+                       const rn_tls_expect *expect, const char *alpn, const rn_tls_events *events) {
+    rn_tls_session *session = calloc(1, sizeof *session);
+    if (session == NULL) {
+        return RPCNET_ERR_MEMORY;
+    }
+    /* No session tickets: there is no resumption and no 0-RTT. */
+    unsigned flags = server ? GNUTLS_SERVER | GNUTLS_NO_AUTO_SEND_TICKET : GNUTLS_CLIENT;
+    if (gnutls_init(&session->gnutls, flags | GNUTLS_NO_TICKETS) < 0) {
+        free(session);
+        return RPCNET_ERR_MEMORY;
+    }
+    session->server = server;
+    session->events = *events;
+    session->context = rn_tls_context_hold(context);
+    session->reference.get_conn = quic_of;
+    session->reference.user_data = session;
+    gnutls_session_set_ptr(session->gnutls, &session->reference);
+    int result = configure(session, expect, alpn);
+    if (result != RPCNET_OK) {
+        rn_tls_session_del(session);
+        return result;
+    }
+    *out = session;
+    return RPCNET_OK;
+}
+
+void rn_tls_session_del(rn_tls_session *session) {
+    if (session == NULL) {
+        return;
+    }
+    gnutls_deinit(session->gnutls);
+    rn_tls_context_del(session->context);
+    free(session->server_name);
+    free(session);
+}
+
+void *rn_tls_session_native(rn_tls_session *session) {
+    return session->gnutls;
+}
+
+const char *rn_tls_session_peer_identity(const rn_tls_session *session) {
+    return session->peer_identity;
+}
+
+const char *rn_tls_session_failure(const rn_tls_session *session) {
+    return session->failure;
+}
+
+uint16_t rn_tls_session_suite(const rn_tls_session *session) {
+    switch (gnutls_cipher_get(session->gnutls)) {
+    case GNUTLS_CIPHER_AES_128_GCM:
+        return 0x1301;
+    case GNUTLS_CIPHER_AES_256_GCM:
+        return 0x1302;
+    case GNUTLS_CIPHER_CHACHA20_POLY1305:
+        return 0x1303;
+    default:
+        return 0;
+    }
+}
+
+/* ---- what ngtcp2 gets from the glue ---- */
+
+void rn_tls_callbacks(ngtcp2_callbacks *callbacks) {
+    callbacks->client_initial = ngtcp2_crypto_client_initial_cb;
+    callbacks->recv_client_initial = ngtcp2_crypto_recv_client_initial_cb;
+    callbacks->recv_crypto_data = ngtcp2_crypto_recv_crypto_data_cb;
+    callbacks->recv_retry = ngtcp2_crypto_recv_retry_cb;
+    callbacks->version_negotiation = ngtcp2_crypto_version_negotiation_cb;
+}
+
+int rn_tls_handshake_seal(uint8_t *out, const ngtcp2_crypto_aead *aead,
+                          const ngtcp2_crypto_aead_ctx *key, const uint8_t *plain, size_t len,
+                          const uint8_t *nonce, size_t nonce_len, const uint8_t *ad,
+                          size_t ad_len) {
+    return ngtcp2_crypto_encrypt(out, aead, key, plain, len, nonce, nonce_len, ad, ad_len) == 0
+               ? 0
+               : NGTCP2_ERR_CALLBACK_FAILURE;
+}
+
+int rn_tls_handshake_open(uint8_t *out, const ngtcp2_crypto_aead *aead,
+                          const ngtcp2_crypto_aead_ctx *key, const uint8_t *sealed, size_t len,
+                          const uint8_t *nonce, size_t nonce_len, const uint8_t *ad,
+                          size_t ad_len) {
+    return ngtcp2_crypto_decrypt(out, aead, key, sealed, len, nonce, nonce_len, ad, ad_len) == 0
+               ? 0
+               : NGTCP2_ERR_DECRYPT;
+}
+
+void rn_tls_handshake_key_del(ngtcp2_crypto_aead_ctx *key) {
+    ngtcp2_crypto_aead_ctx_free(key);
+}
