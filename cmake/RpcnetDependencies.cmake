@@ -1,8 +1,14 @@
-# Every dependency comes from a package of the system; docs/dependencies.md says why each.
+# Every dependency comes from a package of the system; docs/dependencies.md says why each. An
+# installed RpcNet asks for the same modules (RpcnetInstall.cmake).
+set(RPCNET_DEPENDENCIES NGTCP2 NGHTTP3 GNUTLS PROTOBUF_C LIBUV)
+set(RPCNET_MODULES_NGTCP2 libngtcp2>=1.11 libngtcp2_crypto_gnutls>=1.11)
+set(RPCNET_MODULES_NGHTTP3 libnghttp3>=1.8)
+set(RPCNET_MODULES_GNUTLS gnutls>=3.7)
+set(RPCNET_MODULES_PROTOBUF_C libprotobuf-c>=1.4)
+set(RPCNET_MODULES_LIBUV libuv>=1.44)
+
 find_package(PkgConfig REQUIRED)
-pkg_check_modules(NGTCP2 REQUIRED IMPORTED_TARGET libngtcp2>=1.11 libngtcp2_crypto_gnutls>=1.11)
-pkg_check_modules(NGHTTP3 REQUIRED IMPORTED_TARGET libnghttp3>=1.8)
-pkg_check_modules(GNUTLS REQUIRED IMPORTED_TARGET gnutls>=3.7)
-pkg_check_modules(PROTOBUF_C REQUIRED IMPORTED_TARGET libprotobuf-c>=1.4)
-pkg_check_modules(LIBUV REQUIRED IMPORTED_TARGET libuv>=1.44)
+foreach(name ${RPCNET_DEPENDENCIES})
+  pkg_check_modules(${name} REQUIRED IMPORTED_TARGET ${RPCNET_MODULES_${name}})
+endforeach()
 find_program(PROTOC_C NAMES protoc-c protoc REQUIRED)
