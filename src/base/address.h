@@ -27,7 +27,8 @@ enum { RN_ADDRESS_TEXT_MAX = 80, RN_HOST_MAX = 253 };
 int rn_address_from_sockaddr(rn_address *out, const struct sockaddr *sa, socklen_t len);
 
 /* Parses "127.0.0.1:61000" or "[::1]:61000" with a port of 0..65535. RPCNET_ERR_ADDRESS when it
- * is malformed or the host is a name (see rn_address_split). */
+ * is malformed or the host is a name (see rn_address_split). An IPv6 scope is a number,
+ * "[fe80::1%2]:1"; the name of an interface is for the resolver, like a host name. */
 int rn_address_parse(rn_address *out, const char *text);
 
 /* Splits "host:port" where host is a name, an IPv4 address or a bracketed IPv6 address. `host`
@@ -39,7 +40,7 @@ const char *rn_address_format(const rn_address *address, char out[RN_ADDRESS_TEX
 
 uint16_t rn_address_port(const rn_address *address);
 void rn_address_set_port(rn_address *address, uint16_t port);
-bool rn_address_equal(const rn_address *a, const rn_address *b);      /* host and port */
-bool rn_address_same_host(const rn_address *a, const rn_address *b);  /* without the port */
+bool rn_address_equal(const rn_address *a, const rn_address *b);     /* host and port */
+bool rn_address_same_host(const rn_address *a, const rn_address *b); /* without the port */
 
 #endif

@@ -8,7 +8,9 @@
 
 enum { CAPACITY_FIRST = 256 };
 
-void rn_buffer_init(rn_buffer *buffer, size_t limit) { *buffer = (rn_buffer){.limit = limit}; }
+void rn_buffer_init(rn_buffer *buffer, size_t limit) {
+    *buffer = (rn_buffer){.limit = limit};
+}
 
 void rn_buffer_fini(rn_buffer *buffer) {
     if (buffer != NULL) {
@@ -17,7 +19,9 @@ void rn_buffer_fini(rn_buffer *buffer) {
     }
 }
 
-void rn_buffer_clear(rn_buffer *buffer) { buffer->len = 0; }
+void rn_buffer_clear(rn_buffer *buffer) {
+    buffer->len = 0;
+}
 
 int rn_buffer_reserve(rn_buffer *buffer, size_t more) {
     if (more > buffer->limit - buffer->len) {

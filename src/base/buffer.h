@@ -17,7 +17,7 @@ void rn_buffer_clear(rn_buffer *buffer); /* len = 0; keeps its memory */
 
 /* RPCNET_ERR_LIMIT over the limit, RPCNET_ERR_MEMORY; nothing is changed then. */
 int rn_buffer_append(rn_buffer *buffer, const void *data, size_t len);
-int rn_buffer_reserve(rn_buffer *buffer, size_t more); /* room for `more` bytes behind len */
+int rn_buffer_reserve(rn_buffer *buffer, size_t more);    /* room for `more` bytes behind len */
 void rn_buffer_drop_front(rn_buffer *buffer, size_t len); /* moves what remains to the front */
 
 static inline rn_bytes rn_buffer_bytes(const rn_buffer *buffer) {

@@ -24,8 +24,8 @@
 #define RN_SECOND UINT64_C(1000000000)
 
 typedef struct rn_env rn_env;
-typedef struct rn_udp rn_udp;       /* a UDP socket of the driver */
-typedef struct rn_timer rn_timer;   /* a one-shot timer of the driver */
+typedef struct rn_udp rn_udp;         /* a UDP socket of the driver */
+typedef struct rn_timer rn_timer;     /* a one-shot timer of the driver */
 typedef struct rn_resolve rn_resolve; /* a host name being resolved */
 
 /* ECN codepoints (RFC 3168) as they stand in the IP header. */
@@ -97,8 +97,8 @@ enum rn_dirty {
 };
 
 typedef struct rn_env_ops {
-    uint64_t (*now)(rn_env *env);          /* monotonic, nanoseconds */
-    uint64_t (*wall)(rn_env *env);         /* nanoseconds since 1970-01-01 UTC */
+    uint64_t (*now)(rn_env *env);                       /* monotonic, nanoseconds */
+    uint64_t (*wall)(rn_env *env);                      /* nanoseconds since 1970-01-01 UTC */
     void (*random)(rn_env *env, void *out, size_t len); /* cryptographic on a real machine */
 
     /* Opens a socket. RPCNET_ERR_ADDRESS_IN_USE, _PERMISSION, _ADDRESS, _IO, _MEMORY. */

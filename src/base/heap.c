@@ -9,7 +9,9 @@
 
 enum { CAPACITY_FIRST = 16 };
 
-void rn_heap_init(rn_heap *heap) { *heap = (rn_heap){.nodes = NULL}; }
+void rn_heap_init(rn_heap *heap) {
+    *heap = (rn_heap){.nodes = NULL};
+}
 
 void rn_heap_fini(rn_heap *heap) {
     if (heap != NULL) {
@@ -18,7 +20,9 @@ void rn_heap_fini(rn_heap *heap) {
     }
 }
 
-rn_heap_node *rn_heap_first(const rn_heap *heap) { return heap->len == 0 ? NULL : heap->nodes[0]; }
+rn_heap_node *rn_heap_first(const rn_heap *heap) {
+    return heap->len == 0 ? NULL : heap->nodes[0];
+}
 
 static void put_at(rn_heap *heap, size_t at, rn_heap_node *node) {
     heap->nodes[at] = node;

@@ -18,7 +18,7 @@ typedef struct rn_heap {
 } rn_heap;
 
 void rn_heap_init(rn_heap *heap);
-void rn_heap_fini(rn_heap *heap);
+void rn_heap_fini(rn_heap *heap); /* nodes are not touched, so they may be gone already */
 rn_heap_node *rn_heap_first(const rn_heap *heap); /* smallest key; NULL: empty */
 /* Inserts the node, or moves it to its new key. RPCNET_ERR_MEMORY. */
 int rn_heap_set(rn_heap *heap, rn_heap_node *node, uint64_t key);

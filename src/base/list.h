@@ -10,7 +10,8 @@ typedef struct rn_list {
     struct rn_list *prev;
 } rn_list;
 
-#define RN_CONTAINER_OF(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+#define RN_CONTAINER_OF(pointer, type, member)                                                     \
+    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 /* `link` visits each member; `after` keeps the next one, so that `link` may be removed. */
 #define RN_LIST_FOREACH(link, after, list)                                                         \

@@ -151,7 +151,9 @@ int rn_log_new(rn_log **out, const char *filter, const rn_log_sink *sink, const 
     return RPCNET_OK;
 }
 
-void rn_log_del(rn_log *log) { free(log); }
+void rn_log_del(rn_log *log) {
+    free(log);
+}
 
 bool rn_log_enabled(const rn_log *log, enum rn_log_level level, const char *target) {
     if (level == RN_LOG_OFF || level > log->level_max) {

@@ -19,17 +19,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum rn_log_level { RN_LOG_OFF, RN_LOG_ERROR, RN_LOG_WARN, RN_LOG_INFO, RN_LOG_DEBUG, RN_LOG_TRACE };
+enum rn_log_level {
+    RN_LOG_OFF,
+    RN_LOG_ERROR,
+    RN_LOG_WARN,
+    RN_LOG_INFO,
+    RN_LOG_DEBUG,
+    RN_LOG_TRACE
+};
 
 enum {
-    RN_LOG_LINE_MAX = 2048,      /* bytes of a line with its newline; longer ones end in "…" */
-    RN_LOG_DIRECTIVES_MAX = 64   /* directives of one filter */
+    RN_LOG_LINE_MAX = 2048,    /* bytes of a line with its newline; longer ones end in "…" */
+    RN_LOG_DIRECTIVES_MAX = 64 /* directives of one filter */
 };
 
 typedef struct rn_log rn_log;
 
 typedef struct rn_log_sink {
-    uint64_t (*wall)(void *user); /* nanoseconds since 1970-01-01 UTC */
+    uint64_t (*wall)(void *user);                            /* nanoseconds since 1970-01-01 UTC */
     void (*write)(const char *line, size_t len, void *user); /* one whole line with its newline */
     void *user;
 } rn_log_sink;

@@ -30,7 +30,9 @@ struct rn_map {
     uint64_t key[2]; /* of the hash */
 };
 
-static uint64_t rotate(uint64_t x, unsigned bits) { return x << bits | x >> (64 - bits); }
+static uint64_t rotate(uint64_t x, unsigned bits) {
+    return x << bits | x >> (64 - bits);
+}
 
 static void sip_round(uint64_t v[4]) {
     v[0] += v[1];
@@ -223,7 +225,9 @@ void *rn_map_remove(rn_map *map, rn_bytes key) {
     return value;
 }
 
-size_t rn_map_len(const rn_map *map) { return map->len; }
+size_t rn_map_len(const rn_map *map) {
+    return map->len;
+}
 
 bool rn_map_next(const rn_map *map, size_t *cursor, rn_bytes *key, void **value) {
     for (; *cursor < map->capacity; ++*cursor) {

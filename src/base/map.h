@@ -16,7 +16,8 @@ int rn_map_new(rn_map **out, size_t limit, uint64_t seed);
 void rn_map_del(rn_map *map);
 
 void *rn_map_get(const rn_map *map, rn_bytes key); /* NULL: not there */
-/* RPCNET_ERR_EXISTS, RPCNET_ERR_LIMIT, RPCNET_ERR_MEMORY, RPCNET_ERR_ARGUMENT (key too long). */
+/* `value` is not NULL. RPCNET_ERR_EXISTS, RPCNET_ERR_LIMIT, RPCNET_ERR_MEMORY, RPCNET_ERR_ARGUMENT
+ * (key too long). */
 int rn_map_put(rn_map *map, rn_bytes key, void *value);
 void *rn_map_remove(rn_map *map, rn_bytes key); /* the value that was there, or NULL */
 size_t rn_map_len(const rn_map *map);

@@ -38,7 +38,9 @@ int rn_metrics_new(rn_metrics **out, size_t limit) {
     return RPCNET_OK;
 }
 
-void rn_metrics_del(rn_metrics *metrics) { free(metrics); }
+void rn_metrics_del(rn_metrics *metrics) {
+    free(metrics);
+}
 
 static bool is_name(const char *name, bool colons) {
     if (name == NULL || *name == '\0' || (*name >= '0' && *name <= '9')) {
@@ -108,7 +110,9 @@ int rn_metrics_add(rn_metrics *metrics, const rn_metric_spec *spec, uint64_t **v
     return RPCNET_OK;
 }
 
-size_t rn_metrics_len(const rn_metrics *metrics) { return metrics->len; }
+size_t rn_metrics_len(const rn_metrics *metrics) {
+    return metrics->len;
+}
 
 const rn_metric *rn_metrics_next(const rn_metrics *metrics, size_t *cursor) {
     return *cursor < metrics->len ? &metrics->slots[(*cursor)++].metric : NULL;

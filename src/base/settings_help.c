@@ -24,7 +24,9 @@ static void put(writer *w, const void *data, size_t len) {
     }
 }
 
-static void put_text(writer *w, const char *text) { put(w, text, strlen(text)); }
+static void put_text(writer *w, const char *text) {
+    put(w, text, strlen(text));
+}
 
 /* Words of `text` in lines of at most COLUMNS, each indented. */
 static void put_wrapped(writer *w, const char *text, size_t indent) {

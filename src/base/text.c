@@ -95,7 +95,9 @@ bool rn_text_is_utf8(rn_bytes bytes) {
     return true;
 }
 
-static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
+static size_t smaller(size_t a, size_t b) {
+    return a < b ? a : b;
+}
 
 size_t rn_text_distance(const char *a, const char *b) {
     size_t a_len = strlen(a);

@@ -1,3 +1,4 @@
+/* Tests of base/address: what is accepted and how it is shown, as one table. */
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>

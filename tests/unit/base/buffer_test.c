@@ -1,3 +1,4 @@
+/* Tests of base/buffer: its limit, and that it never takes more memory than that. */
 #include <string.h>
 
 #include "base/buffer.h"

@@ -1,3 +1,4 @@
+/* Tests of rpcnet_strerror. */
 #include <string.h>
 
 #include "naive.h"

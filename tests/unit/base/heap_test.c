@@ -1,3 +1,4 @@
+/* Tests of base/heap beside a search of all nodes. */
 #include <string.h>
 
 #include "base/heap.h"

@@ -1,3 +1,4 @@
+/* Tests of base/list. */
 #include "base/list.h"
 #include "naive.h"
 
@@ -43,7 +44,9 @@ static void test_append_prepend_remove(void **state) {
     check(&list, (const int[]){0, 1, 3}, 3);
     rn_list *link;
     rn_list *after;
-    RN_LIST_FOREACH(link, after, &list) { rn_list_remove(link); }
+    RN_LIST_FOREACH(link, after, &list) {
+        rn_list_remove(link);
+    }
     check(&list, NULL, 0);
 }
 

@@ -1,3 +1,4 @@
+/* Tests of base/log: the line, the filter, escaping, limits. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,9 @@ typedef struct capture {
     size_t count;
 } capture;
 
-static uint64_t capture_wall(void *user) { return ((const capture *)user)->wall; }
+static uint64_t capture_wall(void *user) {
+    return ((const capture *)user)->wall;
+}
 
 static void capture_write(const char *line, size_t len, void *user) {
     capture *c = user;
@@ -234,6 +237,7 @@ static void test_line_limit(void **state) {
         assert_int_equal(c.line[c.len - 1], '\n');
         if (len <= fits) {
             assert_int_equal(c.len, head + len + 1);
+            assert_null(strstr(c.line, "…"));
         } else {
             assert_int_equal(c.len, RN_LOG_LINE_MAX);
             assert_memory_equal(c.line + c.len - 5, "m…\n", 5);

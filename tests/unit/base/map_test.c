@@ -1,3 +1,4 @@
+/* Tests of base/map beside a table indexed by the key's number. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* Tests of base/metrics: the text, its escaping, what is refused. */
 #include <string.h>
 
 #include "base/metrics.h"

@@ -1,3 +1,4 @@
+/* Tests of base/ring beside the whole history of its bytes. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,3 +1,5 @@
+/* Tests of base/settings on a table with one setting of each kind; every error line is written out.
+ */
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -284,6 +286,7 @@ static const struct {
     {"--hepl", "", "director: unknown option '--hepl'; did you mean '--help'? See --help"},
     {"--certificate x", "", "director: unknown option '--certificate'; see --help"},
     {"--x", "", "director: unknown option '--x'; see --help"},
+    {"--he", "", "director: unknown option '--he'; see --help"},
     {"--=x", "", "director: unknown option '--'; see --help"},
     {"--no-streams", "", "director: unknown option '--no-streams'; see --help"},
     {"--no-retry=1", "", "director: unknown option '--no-retry'; see --help"},
@@ -493,6 +496,23 @@ static void test_help_text(void **state) {
     rn_buffer_fini(&out);
 }
 
+static void test_wrapping_at_the_last_column(void **state) {
+    (void)state;
+    for (int len = 43; len <= 45; len++) {
+        rn_settings_spec with = spec;
+        rn_buffer out;
+        char summary[128];
+        char line[128];
+        static const char word[] = "wwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwww";
+        snprintf(summary, sizeof summary, "%.45s %.*s", word, len, word);
+        snprintf(line, sizeof line, "\n%.45s%s%.*s\n", word, len <= 44 ? " " : "\n", len, word);
+        with.summary = summary;
+        with.count = 0;
+        assert_non_null(strstr(render(rn_settings_help, &with, &out), line));
+        rn_buffer_fini(&out);
+    }
+}
+
 static void test_markdown(void **state) {
     (void)state;
     rn_buffer out;
@@ -530,6 +550,7 @@ int main(void) {
         cmocka_unit_test(test_complaints_of_the_program),
         cmocka_unit_test(test_positional_arguments),
         cmocka_unit_test(test_help_text),
+        cmocka_unit_test(test_wrapping_at_the_last_column),
         cmocka_unit_test(test_markdown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,3 +1,4 @@
+/* Tests of base/units: durations and sizes both ways. */
 #include <string.h>
 
 #include "base/units.h"

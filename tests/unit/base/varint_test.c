@@ -1,3 +1,4 @@
+/* Tests of base/varint, with the examples of RFC 9000. */
 #include <string.h>
 
 #include "base/varint.h"
