@@ -1,0 +1,74 @@
+/* loop: the driver of rn_env on a real machine: libuv, UDP sockets, timers, names, signals.
+ *
+ * One thread runs a loop and everything opened through its env; only rn_loop_wakeup may be called
+ * from another thread. One turn of the loop waits for the kernel once and then runs the callbacks
+ * of what became ready; every socket gets one bounded batch per turn, so none of them (and no
+ * timer) starves.
+ *
+ * UDP: an IPv6 socket takes IPv6 alone (IPV6_V6ONLY), so "[::]:p" and "0.0.0.0:p" are two sockets
+ * and an address has one spelling. Datagrams are never fragmented; one that does not fit the path
+ * counts as lost. A connected socket without a bind address binds to what the route says.
+ */
+#ifndef RN_LOOP_LOOP_H
+#define RN_LOOP_LOOP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/env.h"
+#include "base/log.h"
+
+typedef struct rn_loop rn_loop;
+
+enum {
+    RN_LOOP_UDP_BATCH = 32,        /* receives of one socket in one turn, with one system call */
+    RN_LOOP_UDP_SEGMENTS_MAX = 64, /* datagrams handed to the kernel with one system call */
+    RN_LOOP_UDP_BUFFER_BYTES = 4 << 20, /* SO_RCVBUF and SO_SNDBUF that are asked for */
+    RN_LOOP_SIGNALS_MAX = 16            /* signals handled by one loop */
+};
+
+typedef struct rn_loop_options {
+    rn_log *log;             /* borrowed, must outlive the loop; not NULL */
+    size_t udp_buffer_bytes; /* 0: RN_LOOP_UDP_BUFFER_BYTES */
+    bool udp_gso_off;        /* send datagrams one by one, as on a kernel without UDP_SEGMENT */
+    bool udp_gro_off;        /* do not ask the kernel to merge received datagrams */
+} rn_loop_options;
+
+typedef void rn_loop_wakeup_fn(void *user);
+typedef void rn_loop_signal_fn(int signal_number, void *user);
+
+/* Makes a loop and lets the process ignore SIGPIPE. RPCNET_ERR_MEMORY, RPCNET_ERR_IO. */
+int rn_loop_new(rn_loop **out, const rn_loop_options *options);
+
+/* Closes what is still open (no callback is called any more) and frees the loop and its sockets,
+ * timers and resolutions; not allowed inside a callback. May wait for a name resolution that the
+ * system's resolver is working on. */
+void rn_loop_del(rn_loop *loop);
+
+/* The env that this loop drives; valid as long as the loop. Inside callbacks `now` is the time at
+ * which the callback's batch began; outside rn_loop_run it is read from the clock. */
+rn_env *rn_loop_env(rn_loop *loop);
+
+/* Runs turns until rn_loop_stop. May be called again afterwards. */
+void rn_loop_run(rn_loop *loop);
+
+/* Ends rn_loop_run after the present turn; before rn_loop_run: it returns at once. */
+void rn_loop_stop(rn_loop *loop);
+
+/* Calls `fn` in the loop's thread when the signal arrives, instead of its default action. A second
+ * call for the same signal replaces the first; `fn` NULL restores the default. The callback may
+ * call anything but rn_loop_del. RPCNET_ERR_LIMIT, RPCNET_ERR_IO. */
+int rn_loop_signal(rn_loop *loop, int signal_number, rn_loop_signal_fn *fn, void *user);
+
+/* What rn_loop_wakeup calls, in the loop's thread. To be set before other threads use the loop. */
+void rn_loop_on_wakeup(rn_loop *loop, rn_loop_wakeup_fn *fn, void *user);
+
+/* Any thread, until rn_loop_del begins. Several calls may end in one callback; one callback comes
+ * after the last call. */
+void rn_loop_wakeup(rn_loop *loop);
+
+/* A sink for rn_log_new that writes to stderr with the system's wall clock. A line is dropped when
+ * stderr takes nothing for 100 ms. */
+rn_log_sink rn_loop_stderr_sink(void);
+
+#endif

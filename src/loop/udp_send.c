@@ -1,0 +1,214 @@
+/* Sending: a transmit is cut into pieces, one per message of a sendmmsg. With segmentation offload
+ * a piece is up to 64 datagrams that the kernel cuts apart, so a transmit is one message; without
+ * it, a piece is one datagram. */
+#include <assert.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "loop/internal.h"
+#include "rpcnet/error.h"
+
+#define TARGET "rpcnet::udp"
+
+enum {
+    PIECE_BYTES_MAX = 65000, /* below the largest UDP payload of both families, with headers */
+    CONTROL_BYTES = 128      /* packet info, traffic class and segment size need 40 + 24 + 24 */
+};
+
+typedef struct control {
+    size_t len;
+    _Alignas(struct cmsghdr) char data[CONTROL_BYTES];
+} control;
+
+typedef struct flight {
+    struct mmsghdr messages[RN_LOOP_UDP_SEGMENTS_MAX];
+    struct iovec spans[RN_LOOP_UDP_SEGMENTS_MAX];
+    control control; /* the same for every message */
+    unsigned count;
+    bool segmented; /* some message holds several datagrams */
+} flight;
+
+static void add_control(control *out, int level, int type, const void *data, size_t len) {
+    struct cmsghdr header = {.cmsg_len = CMSG_LEN(len), .cmsg_level = level, .cmsg_type = type};
+    assert(out->len + CMSG_SPACE(len) <= CONTROL_BYTES);
+    memset(out->data + out->len, 0, CMSG_SPACE(len));
+    memcpy(out->data + out->len, &header, sizeof header);
+    memcpy(out->data + out->len + CMSG_LEN(0), data, len);
+    out->len += CMSG_SPACE(len);
+}
+
+static void build_control(const rn_udp *udp, const rn_transmit *transmit, bool segmented,
+                          control *out) {
+    bool v4 = udp->address.sa.sa_family == AF_INET;
+    out->len = 0;
+    if (transmit->ecn != RN_ECN_NOT_ECT) {
+        int ecn = transmit->ecn & 3;
+        add_control(out, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_TOS : IPV6_TCLASS, &ecn,
+                    sizeof ecn);
+    }
+    if (udp->wildcard && transmit->local.len > 0 &&
+        transmit->local.sa.sa_family == udp->address.sa.sa_family) {
+        if (v4) {
+            struct in_pktinfo info = {.ipi_spec_dst = transmit->local.in.sin_addr};
+            add_control(out, IPPROTO_IP, IP_PKTINFO, &info, sizeof info);
+        } else {
+            struct in6_pktinfo info = {.ipi6_addr = transmit->local.in6.sin6_addr,
+                                       .ipi6_ifindex = transmit->local.in6.sin6_scope_id};
+            add_control(out, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof info);
+        }
+    }
+    if (segmented) {
+        uint16_t segment_size = (uint16_t)transmit->segment_size;
+        add_control(out, IPPROTO_UDP, UDP_SEGMENT, &segment_size, sizeof segment_size);
+    }
+}
+
+/* Cuts what stands behind `offset` into the messages of one system call. */
+static void build_flight(const rn_udp *udp, const rn_transmit *transmit, size_t offset,
+                         flight *out) {
+    size_t piece_bytes = transmit->segment_size;
+    if (udp->gso && transmit->segment_size <= PIECE_BYTES_MAX) {
+        size_t segments = PIECE_BYTES_MAX / transmit->segment_size;
+        if (segments > RN_LOOP_UDP_SEGMENTS_MAX) {
+            segments = RN_LOOP_UDP_SEGMENTS_MAX;
+        }
+        piece_bytes = segments * transmit->segment_size;
+    }
+    size_t left = transmit->len - offset;
+    out->segmented = udp->gso && left > transmit->segment_size;
+    build_control(udp, transmit, out->segmented, &out->control);
+    out->count = 0;
+    while (left > 0 && out->count < RN_LOOP_UDP_SEGMENTS_MAX) {
+        struct iovec *span = &out->spans[out->count];
+        span->iov_base = (void *)(transmit->data + offset);
+        span->iov_len = left < piece_bytes ? left : piece_bytes;
+        offset += span->iov_len;
+        left -= span->iov_len;
+        out->messages[out->count++].msg_hdr = (struct msghdr){
+            .msg_name = udp->connected ? NULL : (void *)&transmit->remote.sa,
+            .msg_namelen = udp->connected ? 0 : transmit->remote.len,
+            .msg_iov = span,
+            .msg_iovlen = 1,
+            .msg_control = out->control.len > 0 ? out->control.data : NULL,
+            .msg_controllen = out->control.len,
+        };
+    }
+}
+
+/* Is this what a kernel, a network device or a route without segmentation offload says? */
+static bool refuses_segments(int error) {
+    return error == EIO || error == EINVAL || error == ENOPROTOOPT || error == EOPNOTSUPP;
+}
+
+/* Sends from *offset on and moves it behind what the kernel took. */
+static int send_from(rn_udp *udp, const rn_transmit *transmit, size_t *offset) {
+    bool told_refused = false; /* since the last progress */
+    bool gso_given_up = false; /* in this call */
+    flight next;
+    while (*offset < transmit->len) {
+        build_flight(udp, transmit, *offset, &next);
+        int taken = sendmmsg(udp->fd, next.messages, next.count, 0);
+        if (taken > 0) {
+            for (int i = 0; i < taken; i++) {
+                *offset += next.spans[i].iov_len;
+            }
+            told_refused = false;
+            continue;
+        }
+        int error = errno;
+        if (error == EINTR) {
+            continue;
+        }
+        if (error == EAGAIN || error == EWOULDBLOCK) {
+            return RPCNET_ERR_AGAIN;
+        }
+        if (next.segmented && refuses_segments(error)) {
+            udp->gso = false;
+            gso_given_up = true;
+            continue;
+        }
+        if (error == ECONNREFUSED && udp->connected) {
+            rn_loop_defer(udp->loop, &udp->refused);
+            if (!told_refused) {
+                told_refused = true; /* that was the answer to an earlier datagram: try this one */
+                continue;
+            }
+        }
+        if (error == EMSGSIZE && gso_given_up) {
+            udp->gso = true; /* it was the size that the kernel refused, not the segments */
+        }
+        RN_TRACE(udp->loop->env.log, TARGET, "len=%zu error=%s datagrams lost at the socket",
+                 transmit->len - *offset, strerror(error));
+        return RPCNET_ERR_IO;
+    }
+    if (gso_given_up) {
+        RN_DEBUG(udp->loop->env.log, TARGET,
+                 "the system refuses segmentation offload; sending datagrams one by one");
+    }
+    return RPCNET_OK;
+}
+
+static void set_blocked(rn_udp *udp, bool blocked) {
+    if (udp->blocked != blocked) {
+        udp->blocked = blocked;
+        rn_udp_watch(udp);
+    }
+}
+
+/* Keeps what stands behind `offset` until the kernel takes it. */
+static int keep_rest(rn_udp *udp, const rn_transmit *transmit, size_t offset) {
+    size_t len = transmit->len - offset;
+    uint8_t *rest = malloc(len);
+    if (rest == NULL) {
+        return RPCNET_ERR_IO;
+    }
+    memcpy(rest, transmit->data + offset, len);
+    udp->pending = *transmit;
+    udp->pending.data = rest;
+    udp->pending.len = len;
+    set_blocked(udp, true);
+    return RPCNET_OK;
+}
+
+int rn_udp_send(rn_udp *udp, const rn_transmit *transmit) {
+    assert(transmit->len > 0 && transmit->segment_size > 0);
+    assert(transmit->segment_size <= transmit->len);
+    size_t offset = 0;
+    int result = RPCNET_ERR_AGAIN;
+    if (!udp->blocked) { /* otherwise earlier datagrams wait for the kernel: not before those */
+        result = send_from(udp, transmit, &offset);
+    }
+    if (result == RPCNET_ERR_AGAIN) {
+        if (offset > 0) {
+            return keep_rest(udp, transmit, offset);
+        }
+        udp->wants_writable = true;
+        set_blocked(udp, true);
+    }
+    return result;
+}
+
+void rn_udp_send_pending(rn_udp *udp) {
+    if (udp->pending.data != NULL) {
+        size_t offset = 0;
+        int result = send_from(udp, &udp->pending, &offset);
+        if (result == RPCNET_ERR_AGAIN) {
+            udp->pending.len -= offset;
+            memmove((void *)udp->pending.data, udp->pending.data + offset, udp->pending.len);
+            return;
+        }
+        free((void *)udp->pending.data);
+        udp->pending.data = NULL;
+    }
+    set_blocked(udp, false);
+    if (udp->wants_writable) {
+        udp->wants_writable = false;
+        if (udp->handler.writable != NULL) {
+            udp->handler.writable(udp->user);
+        }
+    }
+}
