@@ -40,8 +40,8 @@ done
     "${libs[@]}"
 "$work/by-pkg-config" >/dev/null || fail 'the program built with pkg-config'
 
-cmake -S "$here/foreign" -B "$work/build" -DCMAKE_C_COMPILER="$cc" -DCMAKE_PREFIX_PATH="$prefix" \
-    -DRPCNET_WANTED="$version" >"$work/log" 2>&1 || {
+cmake -G Ninja -S "$here/foreign" -B "$work/build" -DCMAKE_C_COMPILER="$cc" \
+    -DCMAKE_PREFIX_PATH="$prefix" -DRPCNET_WANTED="$version" >"$work/log" 2>&1 || {
     cat "$work/log"
     fail 'find_package(rpcnet)'
 }
