@@ -36,7 +36,10 @@ esac
 printf '%s\n' "$*" >>"$WORK/calls"
 case " $* " in
 *' update '*)
-    echo 'Bookworm-third-party Debian contrib http://third.invalid/ x:1' >"$WORK/lists"
+    {
+        echo "$CODENAME Other main http://third.invalid/ x:1"
+        echo "$CODENAME-updates Debian main http://updates.invalid/ x:1"
+    } >"$WORK/lists"
     echo "$CODENAME Debian main http://archive.invalid/debian/ $WORK/sources/main.list:1" >>"$WORK/lists"
     exit 100
     ;;

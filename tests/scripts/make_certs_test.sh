@@ -49,8 +49,8 @@ expect gpu-7 "$(made --worker gpu-7)" 'one more worker'
 
 rm "$certs/worker-a.key"
 expect worker-a "$(made)" 'a lost key'
-cp "$certs/worker-a.crt" "$certs/worker-b.crt"
-expect worker-b "$(made)" 'a certificate of another key'
+cp "$certs/worker-a.key" "$certs/worker-b.key"
+expect worker-b "$(made)" 'the key of another certificate'
 cp "$certs/worker-a.crt" "$certs/worker-b.crt"
 cp "$certs/worker-a.key" "$certs/worker-b.key"
 expect worker-b "$(made)" 'a pair with another role'
