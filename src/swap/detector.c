@@ -1,0 +1,173 @@
+/* detector: see the header. */
+#include "swap/detector.h"
+
+#include <assert.h>
+
+/* How many deviations above the mean a normally distributed value lies with odds of 10^-i, in
+ * 1/10000: the solutions of erfc(z / sqrt 2) / 2 = 10^-i. */
+static const uint64_t deviations_for[RN_DETECTOR_THRESHOLD_MAX + 1] = {
+    0,     12816, 23263, 30902, 37190, 42649, 47534, 51993, 56120,
+    59978, 63613, 67060, 70345, 73488, 76506, 79413, 82221};
+
+void rn_detector_config_default(rn_detector_config *config) {
+    *config = (rn_detector_config){.threshold = RN_DETECTOR_THRESHOLD,
+                                   .interval_ns = RN_DETECTOR_INTERVAL_NS,
+                                   .bound_ns = RN_DETECTOR_BOUND_NS,
+                                   .min_deviation_ns = RN_DETECTOR_MIN_DEVIATION_NS,
+                                   .pause_ns = RN_DETECTOR_PAUSE_NS};
+}
+
+void rn_detector_init(rn_detector *detector, const rn_detector_config *config, uint64_t now_ns) {
+    assert(config->threshold >= 1 && config->threshold <= RN_DETECTOR_THRESHOLD_MAX);
+    assert(config->bound_ns <= RN_DETECTOR_BOUND_MAX_NS && config->pause_ns > config->interval_ns);
+    *detector = (rn_detector){
+        .config = config, .first_out = 1, .quiet_since_ns = now_ns, .last_call_ns = now_ns};
+}
+
+static bool is_out(const rn_detector *detector) {
+    return detector->first_out <= detector->last_sent;
+}
+
+static uint64_t *sent_at(rn_detector *detector, uint64_t n) {
+    return &detector->sent_ns[n % RN_DETECTOR_OUTSTANDING];
+}
+
+/* Takes a pause of our own out of every measure: as if it had lasted one interval. */
+static void note_call(rn_detector *detector, uint64_t now_ns) {
+    uint64_t gap = now_ns > detector->last_call_ns ? now_ns - detector->last_call_ns : 0;
+    if (gap > detector->config->pause_ns && is_out(detector)) {
+        uint64_t shift = gap - detector->config->interval_ns;
+        for (uint64_t n = detector->first_out; n <= detector->last_sent; n++) {
+            *sent_at(detector, n) += shift;
+        }
+        detector->quiet_since_ns += shift;
+    }
+    detector->last_call_ns = now_ns;
+}
+
+uint64_t rn_detector_probe(rn_detector *detector, uint64_t now_ns) {
+    note_call(detector, now_ns);
+    if (detector->last_sent + 1 - detector->first_out == RN_DETECTOR_OUTSTANDING) {
+        return 0;
+    }
+    if (!is_out(detector)) {
+        /* In the rhythm the silence began with the last reply; after a rest it begins now. */
+        uint64_t interval_ns = detector->config->interval_ns;
+        uint64_t earliest = now_ns > interval_ns ? now_ns - interval_ns : 0;
+        if (detector->quiet_since_ns < earliest) {
+            detector->quiet_since_ns = earliest;
+        }
+    }
+    detector->last_sent++;
+    *sent_at(detector, detector->last_sent) = now_ns;
+    return detector->last_sent;
+}
+
+static uint64_t square_root(uint64_t value) {
+    uint64_t root = 0;
+    for (uint64_t bit = UINT64_C(1) << 31; bit != 0; bit >>= 1) {
+        uint64_t trial = root | bit;
+        if (trial * trial <= value) {
+            root = trial;
+        }
+    }
+    return root;
+}
+
+/* The sums stay far below 2^64: a round trip counts as bound_ns at the most, so its square is at
+ * most (6 * 10^7)^2 µs². */
+static void add_round_trip(rn_detector *detector, uint64_t round_trip_ns) {
+    uint64_t most = detector->config->bound_ns;
+    uint64_t round_trip = (round_trip_ns < most ? round_trip_ns : most) / RN_MICROSECOND;
+    detector->round_trips_us[detector->round_trips % RN_DETECTOR_WINDOW] = round_trip;
+    detector->round_trips++;
+    uint64_t count =
+        detector->round_trips < RN_DETECTOR_WINDOW ? detector->round_trips : RN_DETECTOR_WINDOW;
+    uint64_t sum = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        sum += detector->round_trips_us[i];
+    }
+    uint64_t mean = sum / count;
+    uint64_t squares = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t sample = detector->round_trips_us[i];
+        uint64_t distance = sample > mean ? sample - mean : mean - sample;
+        squares += distance * distance;
+    }
+    detector->mean_us = mean;
+    detector->deviation_us = square_root(squares / count);
+}
+
+enum rn_detector_reply rn_detector_reply(rn_detector *detector, uint64_t n, uint64_t now_ns) {
+    note_call(detector, now_ns);
+    if (n == 0 || n > detector->last_sent) {
+        return RN_DETECTOR_BOGUS;
+    }
+    if (n < detector->first_out) {
+        return RN_DETECTOR_OLD;
+    }
+    uint64_t sent_ns = *sent_at(detector, n);
+    add_round_trip(detector, now_ns > sent_ns ? now_ns - sent_ns : 0);
+    detector->first_out = n + 1;
+    detector->quiet_since_ns = now_ns;
+    if (!detector->suspect) {
+        return RN_DETECTOR_ALIVE;
+    }
+    detector->suspect = false;
+    detector->false_suspicions++;
+    return RN_DETECTOR_CLEARED;
+}
+
+void rn_detector_rest(rn_detector *detector) {
+    detector->first_out = detector->last_sent + 1;
+}
+
+/* How long a probe may be out until phi reaches `level`. */
+static uint64_t patience_ns(const rn_detector *detector, uint32_t level) {
+    uint64_t deviation_ns = detector->deviation_us * RN_MICROSECOND;
+    if (deviation_ns < detector->config->min_deviation_ns) {
+        deviation_ns = detector->config->min_deviation_ns;
+    }
+    return detector->mean_us * RN_MICROSECOND + deviation_ns / 10000 * deviations_for[level];
+}
+
+static uint64_t oldest_sent_ns(const rn_detector *detector) {
+    return detector->sent_ns[detector->first_out % RN_DETECTOR_OUTSTANDING];
+}
+
+/* When the silence becomes suspicious; only while a probe is out. */
+static uint64_t suspicion_ns(const rn_detector *detector) {
+    uint64_t bound = detector->quiet_since_ns + detector->config->bound_ns;
+    if (detector->round_trips < RN_DETECTOR_BOOTSTRAP) {
+        return bound;
+    }
+    uint64_t phi = oldest_sent_ns(detector) + patience_ns(detector, detector->config->threshold);
+    return phi < bound ? phi : bound;
+}
+
+bool rn_detector_check(rn_detector *detector, uint64_t now_ns) {
+    note_call(detector, now_ns);
+    if (detector->suspect || !is_out(detector) || now_ns < suspicion_ns(detector)) {
+        return false;
+    }
+    detector->suspect = true;
+    detector->suspicions++;
+    return true;
+}
+
+uint64_t rn_detector_deadline(const rn_detector *detector) {
+    return detector->suspect || !is_out(detector) ? RN_NEVER : suspicion_ns(detector);
+}
+
+uint32_t rn_detector_phi(const rn_detector *detector, uint64_t now_ns) {
+    uint32_t level = 0;
+    if (!is_out(detector) || detector->round_trips < RN_DETECTOR_BOOTSTRAP) {
+        return 0;
+    }
+    uint64_t sent_ns = oldest_sent_ns(detector);
+    while (level < RN_DETECTOR_THRESHOLD_MAX && now_ns > sent_ns &&
+           now_ns - sent_ns >= patience_ns(detector, level + 1)) {
+        level++;
+    }
+    return level;
+}
