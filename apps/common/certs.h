@@ -1,0 +1,59 @@
+/* certs: which certificate, key, authority and secret a program uses.
+ *
+ * Each has a setting of its own; without it the file is taken from one folder, which
+ * scripts/make-certs.sh fills: ca.crt, server.crt, director.crt, <label>.crt, their keys, and
+ * cluster.secret. */
+#ifndef APPS_COMMON_CERTS_H
+#define APPS_COMMON_CERTS_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/program.h"
+#include "rpcnet/rpcnet.h"
+
+#define RN_ROLE_DIRECTOR "rpcnet://role/director"
+#define RN_ROLE_WORKER "rpcnet://role/worker/" /* and the label */
+
+enum { RN_ROLE_MAX = 96, RN_LABEL_MAX = 63 };
+
+/* 1 to 63 of A-Z a-z 0-9 . _ - that begin with a letter or digit. */
+bool rn_label_is_valid(const char *label);
+
+/* Looks for a folder `certs` with a ca.crt: in `here`, in the folders above it, then in those above
+ * `program` (a file). Folders above that everyone may write to are passed by: anyone could put an
+ * authority there. False: none; `out` is unchanged. */
+bool rn_certs_search(const char *here, const char *program, char out[PATH_MAX]);
+
+typedef struct rn_certs {
+    char folder[PATH_MAX]; /* "" when it was not found: every file must be named then */
+} rn_certs;
+
+/* Finds the folder: the setting, or by search from the working directory and /proc/self/exe. */
+void rn_certs_find(rn_certs *certs, const rn_program *program);
+
+/* Which pair to use and what it has to say. */
+typedef struct rn_certs_pair {
+    const char *cert;        /* a setting's value; NULL: <name>.crt in the folder */
+    const char *key;         /* NULL: <name>.key */
+    const char *cert_option; /* "cert", the setting's name */
+    const char *key_option;
+    const char *name; /* "director"; NULL with cert == NULL: show no certificate */
+    const char *role; /* the role URI that the certificate must bear; NULL: any or none */
+    bool require_client_certificate;
+} rn_certs_pair;
+
+/* Reads the pair and the authority. On failure (a missing file, a certificate without the role, the
+ * one pair of all programs) says on one line what is wrong and which command makes it right, and
+ * returns RPCNET_ERR_STATE. */
+int rn_certs_credentials(const rn_certs *certs, rn_program *program, const rn_certs_pair *pair,
+                         rpcnet_credentials **out);
+
+/* Reads the cluster's secret; the same on failure. Wipe it after use: rn_secret_wipe. */
+int rn_certs_secret(const rn_certs *certs, rn_program *program, uint8_t out[RPCNET_SECRET_LEN]);
+void rn_secret_wipe(uint8_t secret[RPCNET_SECRET_LEN]);
+/* 64 hexadecimal digits, with white space around them or not. */
+bool rn_secret_parse(const char *text, size_t len, uint8_t out[RPCNET_SECRET_LEN]);
+
+#endif
