@@ -2,7 +2,8 @@
  *
  * A bounded list that owns its bytes and keeps order and repetitions. Values of names that end in
  * "-bin" are raw bytes here and base64 on the wire; others are printable ASCII. Pseudo-headers,
- * "grpc-" names and the fields that the protocol itself uses cannot be metadata. */
+ * "grpc-" names (but for grpc-status-details-bin, which carries an application's rich errors) and
+ * the fields that the protocol itself uses cannot be metadata. */
 #ifndef RN_GRPC_METADATA_H
 #define RN_GRPC_METADATA_H
 
@@ -37,8 +38,9 @@ int rn_metadata_add(rn_metadata *metadata, rn_bytes name, rn_bytes value);
 /* Appends all of `from`. RPCNET_ERR_LIMIT, RPCNET_ERR_MEMORY; nothing is appended then. */
 int rn_metadata_copy(rn_metadata *metadata, const rn_metadata *from);
 
-/* A field as it came: reserved names are skipped with RPCNET_OK, "-bin" values are split at commas
- * and decoded, with and without padding. RPCNET_ERR_PARSE, RPCNET_ERR_LIMIT, RPCNET_ERR_MEMORY. */
+/* A field as it came: what cannot be metadata is skipped with RPCNET_OK, "-bin" values are split at
+ * commas and decoded, with and without padding. RPCNET_ERR_PARSE: such a value is no base64;
+ * RPCNET_ERR_LIMIT, RPCNET_ERR_MEMORY. */
 int rn_metadata_add_wire(rn_metadata *metadata, rn_bytes name, rn_bytes value);
 
 static inline size_t rn_metadata_count(const rn_metadata *metadata) {
@@ -52,11 +54,7 @@ bool rn_metadata_find(const rn_metadata *metadata, const char *name, rn_bytes *v
 bool rn_metadata_is_reserved(rn_bytes name);
 bool rn_metadata_is_binary(rn_bytes name); /* ends in "-bin" */
 bool rn_metadata_name_valid(rn_bytes name);
-bool rn_metadata_value_valid(rn_bytes value); /* of a name without "-bin" */
-
-/* Base64 (RFC 4648, section 4). Encoding appends without padding, as gRPC wants; decoding takes
- * both forms. RPCNET_ERR_PARSE, RPCNET_ERR_LIMIT, RPCNET_ERR_MEMORY. */
-int rn_base64_encode(rn_buffer *out, rn_bytes bytes);
-int rn_base64_decode(rn_buffer *out, rn_bytes text);
+/* Of a name without "-bin": printable ASCII that neither begins nor ends with a space. */
+bool rn_metadata_value_valid(rn_bytes value);
 
 #endif

@@ -28,6 +28,7 @@ enum rn_h3_book_state {
 
 typedef struct rn_h3_book {
     enum rn_h3_book_state state;
+    bool unidirectional;
     uint64_t stream_type; /* of a unidirectional stream whose type is known */
     uint64_t frame_type;  /* in WHOLE and SKIP */
     uint64_t left;        /* payload bytes to come, in WHOLE and SKIP */

@@ -1,0 +1,112 @@
+/* stream: the life of a stream of a session. A stream is made by its first bytes or by
+ * rn_h3_request, and freed when the connection says that it is over. */
+#include "h3/session.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "h3/internal.h"
+#include "rpcnet/error.h"
+
+bool rn_h3_stream_is_request_id(int64_t id) {
+    return (id & 0x3) == 0;
+}
+
+rn_h3_stream *rn_h3_stream_new(rn_h3_session *session, rn_stream *quic_stream, bool request) {
+    rn_h3_stream *stream = calloc(1, sizeof *stream);
+    if (stream == NULL) {
+        return NULL;
+    }
+    stream->session = session;
+    stream->stream = quic_stream;
+    stream->request = request;
+    bool unidirectional = (rn_stream_id(quic_stream) & 0x2) != 0;
+    rn_h3_book_init(&stream->book, unidirectional);
+    /* Twice: a request's fields stay while its trailers are decoded. */
+    size_t overhead = RN_H3_FIELDS_MAX * 2 * sizeof(uint32_t);
+    rn_buffer_init(&stream->fields, 2 * (session->field_section_max + overhead));
+    rn_list_append(&session->streams, &stream->link);
+    session->requests += request ? 1 : 0;
+    rn_stream_set_user(quic_stream, stream);
+    return stream;
+}
+
+void rn_h3_stream_del(rn_h3_stream *stream) {
+    rn_h3_session *session = stream->session;
+    assert(session->reading != stream);
+    rn_list_remove(&stream->link);
+    session->requests -= stream->request ? 1 : 0;
+    rn_h3_book_fini(&stream->book);
+    rn_buffer_fini(&stream->fields);
+    free(stream);
+}
+
+static void reset(rn_h3_stream *stream, uint64_t code) {
+    rn_h3_session *session = stream->session;
+    stream->dropped = true;
+    if (session->closing) {
+        return;
+    }
+    bool over = stream->sent && stream->received;
+    stream->sent = stream->received = true;
+    if (!session->broken) {
+        nghttp3_conn_shutdown_stream_write(session->http, rn_stream_id(stream->stream));
+    }
+    if (!over) {
+        rn_stream_reset(stream->stream, code);
+    }
+}
+
+void rn_h3_stream_abort(rn_h3_stream *stream, uint64_t code, uint64_t told) {
+    bool tell = !stream->received && stream->handler != NULL && stream->handler->reset != NULL;
+    reset(stream, code);
+    if (tell) {
+        stream->handler->reset(stream, told, stream->user);
+    }
+}
+
+void rn_h3_reset(rn_h3_stream *stream, uint64_t code) {
+    reset(stream, code);
+}
+
+void rn_h3_stop_receiving(rn_h3_stream *stream, uint64_t code) {
+    if (stream->received || stream->session->closing) {
+        return;
+    }
+    stream->received = stream->dropped = true;
+    rn_stream_stop_sending(stream->stream, code);
+}
+
+void rn_h3_forget(rn_h3_stream *stream, uint64_t code) {
+    stream->handler = NULL;
+    stream->user = NULL;
+    reset(stream, code);
+}
+
+void rn_h3_consume(rn_h3_stream *stream, size_t len) {
+    if (len > 0 && !stream->session->closing) {
+        rn_stream_consume(stream->stream, len);
+    }
+}
+
+void rn_h3_stream_set_handler(rn_h3_stream *stream, const rn_h3_stream_handler *handler,
+                              void *user) {
+    stream->handler = handler;
+    stream->user = user;
+}
+
+rn_h3_session *rn_h3_stream_session(const rn_h3_stream *stream) {
+    return stream->session;
+}
+
+int64_t rn_h3_stream_id(const rn_h3_stream *stream) {
+    return rn_stream_id(stream->stream);
+}
+
+bool rn_h3_stream_is_sent(const rn_h3_stream *stream) {
+    return stream->sent;
+}
+
+const rn_h3_book *rn_h3_stream_book(const rn_h3_stream *stream) {
+    return &stream->book;
+}
