@@ -35,6 +35,7 @@ struct rn_loop {
     uv_prepare_t prepare; /* arms the timer descriptor before each wait */
     uv_idle_t idle;       /* runs `deferred`; active while there is some */
     rn_list deferred;
+    rn_list end_of_turn; /* rn_deferred of rn_env */
 
     int timer_fd;
     uv_poll_t timer_poll;

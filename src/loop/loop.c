@@ -44,6 +44,13 @@ static void loop_random(rn_env *env, void *out, size_t len) {
     }
 }
 
+static void loop_defer(rn_env *env, rn_deferred *deferred) {
+    rn_loop *loop = rn_loop_of(env);
+    if (!rn_list_linked(&deferred->link)) {
+        rn_list_append(&loop->end_of_turn, &deferred->link);
+    }
+}
+
 static const rn_env_ops loop_ops = {
     .now = loop_now,
     .wall = loop_wall,
@@ -55,6 +62,7 @@ static const rn_env_ops loop_ops = {
     .timer_new = rn_loop_timer_new,
     .timer_set = rn_loop_timer_set,
     .timer_del = rn_loop_timer_del,
+    .defer = loop_defer,
     .resolve = rn_loop_resolve,
     .resolve_cancel = rn_loop_resolve_cancel,
 };
@@ -63,8 +71,19 @@ void rn_loop_begin_callback(rn_loop *loop) {
     loop->now = read_clock(CLOCK_MONOTONIC);
 }
 
+static void run_end_of_turn(rn_loop *loop) {
+    while (!rn_list_empty(&loop->end_of_turn)) {
+        rn_deferred *deferred = RN_CONTAINER_OF(loop->end_of_turn.next, rn_deferred, link);
+        rn_list_remove(&deferred->link);
+        deferred->run(deferred->user);
+    }
+}
+
+/* The last callback before the loop waits for the kernel: the turn ends here. */
 static void on_prepare(uv_prepare_t *handle) {
-    rn_loop_timers_arm(handle->data);
+    rn_loop *loop = handle->data;
+    run_end_of_turn(loop);
+    rn_loop_timers_arm(loop);
 }
 
 static void on_idle(uv_idle_t *handle) {
@@ -120,6 +139,7 @@ int rn_loop_new(rn_loop **out, const rn_loop_options *options) {
         loop->options.udp_buffer_bytes = RN_LOOP_UDP_BUFFER_BYTES;
     }
     rn_list_init(&loop->deferred);
+    rn_list_init(&loop->end_of_turn);
     rn_list_init(&loop->sockets);
     rn_list_init(&loop->resolves);
     if (uv_loop_init(&loop->uv) != 0) {
@@ -187,6 +207,7 @@ void rn_loop_run(rn_loop *loop) {
     loop->running = true;
     rn_loop_begin_callback(loop);
     uv_run(&loop->uv, UV_RUN_DEFAULT);
+    run_end_of_turn(loop); /* what the turn that called rn_loop_stop has left */
     loop->running = false;
 }
 
