@@ -29,24 +29,24 @@ enum { RN_EXIT_OK = 0, RN_EXIT_RUNTIME = 1, RN_EXIT_USAGE = 2 };
 /* Values of the settings that all programs have; a member of each program's struct. What a program
  * has no setting for stays NULL. */
 typedef struct rn_common {
-    const char *log;         /* filter; NULL: info */
-    const char *certs_dir;   /* NULL: searched for */
-    const char *ca;          /* NULL: ca.crt there */
-    const char *cert;        /* own identity; NULL: the program's default name there */
+    const char *log;       /* filter; NULL: info */
+    const char *certs_dir; /* NULL: searched for */
+    const char *ca;        /* NULL: ca.crt there */
+    const char *cert;      /* own identity; NULL: the program's default name there */
     const char *key;
     const char *secret_file; /* NULL: cluster.secret there */
 } rn_common;
 
 /* Rows for a program's table; `type` is its struct, `member` its rn_common. */
 #define RN_COMMON_LOG(type, member)                                                                \
-    {.group = "Log",                                                                               \
-     .option = "log",                                                                              \
-     .variable = "RUST_LOG",                                                                       \
-     .kind = RN_SETTING_TEXT,                                                                      \
-     .value = "info",                                                                              \
-     .help = "Which lines to log: a level (off, error, warn, info, debug, trace) or a list such "  \
-             "as warn,worker=debug.",                                                              \
-     .offset = offsetof(type, member.log)}
+    {                                                                                              \
+        .group = "Log", .option = "log", .variable = "RUST_LOG", .kind = RN_SETTING_TEXT,          \
+        .value = "info",                                                                           \
+        .help =                                                                                    \
+            "Which lines to log: a level (off, error, warn, info, debug, trace) or a list such "   \
+            "as warn,worker=debug.",                                                               \
+        .offset = offsetof(type, member.log)                                                       \
+    }
 #define RN_COMMON_CERTS(type, member)                                                              \
     {.group = "Certificates",                                                                      \
      .option = "certs-dir",                                                                        \
@@ -55,11 +55,11 @@ typedef struct rn_common {
      .help = "Folder of the certificates and keys. Unset: the first certs/ found here, in a "      \
              "folder above, or above the program itself.",                                         \
      .offset = offsetof(type, member.certs_dir)},                                                  \
-    {.option = "ca",                                                                               \
-     .variable = "CONNECTION_SWAP_CA",                                                             \
-     .kind = RN_SETTING_PATH,                                                                      \
-     .help = "Authority whose certificates are trusted (PEM). Unset: ca.crt in that folder.",      \
-     .offset = offsetof(type, member.ca)}
+    {                                                                                              \
+        .option = "ca", .variable = "CONNECTION_SWAP_CA", .kind = RN_SETTING_PATH,                 \
+        .help = "Authority whose certificates are trusted (PEM). Unset: ca.crt in that folder.",   \
+        .offset = offsetof(type, member.ca)                                                        \
+    }
 /* `what`: a sentence that says which files are taken when unset. */
 #define RN_COMMON_PAIR(type, member, what)                                                         \
     {.option = "cert",                                                                             \
@@ -67,18 +67,19 @@ typedef struct rn_common {
      .kind = RN_SETTING_PATH,                                                                      \
      .help = "Own certificate inside the cluster (PEM). " what,                                    \
      .offset = offsetof(type, member.cert)},                                                       \
-    {.option = "key",                                                                              \
-     .variable = "CONNECTION_SWAP_KEY",                                                            \
-     .kind = RN_SETTING_PATH,                                                                      \
-     .help = "Its private key (PEM). " what,                                                       \
-     .offset = offsetof(type, member.key)}
+    {                                                                                              \
+        .option = "key", .variable = "CONNECTION_SWAP_KEY", .kind = RN_SETTING_PATH,               \
+        .help = "Its private key (PEM). " what, .offset = offsetof(type, member.key)               \
+    }
 #define RN_COMMON_SECRET(type, member)                                                             \
-    {.option = "secret-file",                                                                      \
-     .variable = "CONNECTION_SWAP_SECRET_FILE",                                                    \
-     .kind = RN_SETTING_PATH,                                                                      \
-     .help = "The cluster's secret, 64 hexadecimal digits, from which connection ids and tokens "  \
-             "derive. Unset: cluster.secret in that folder.",                                      \
-     .offset = offsetof(type, member.secret_file)}
+    {                                                                                              \
+        .option = "secret-file", .variable = "CONNECTION_SWAP_SECRET_FILE",                        \
+        .kind = RN_SETTING_PATH,                                                                   \
+        .help =                                                                                    \
+            "The cluster's secret, 64 hexadecimal digits, from which connection ids and tokens "   \
+            "derive. Unset: cluster.secret in that folder.",                                       \
+        .offset = offsetof(type, member.secret_file)                                               \
+    }
 
 typedef struct rn_program_spec {
     const rn_settings_spec *settings;
@@ -99,6 +100,7 @@ typedef struct rn_program {
     rn_program_stop_fn *stop;
     void *stop_user;
     bool stopping; /* SIGINT or SIGTERM came */
+    bool exited;   /* rn_program_exit was called */
     int exit_code;
 } rn_program;
 

@@ -1,0 +1,287 @@
+/* certs: where certificates lie and what is said when they are missing or the wrong ones. */
+#include "common/certs.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/text.h"
+
+enum {
+    SECRET_FILE_MAX = 256, /* bytes; a file of 64 digits and white space */
+    COMMAND_MAX = 160
+};
+
+bool rn_label_is_valid(const char *label) {
+    size_t len = strlen(label);
+    if (len == 0 || len > RN_LABEL_MAX || strchr("._-", label[0]) != NULL) {
+        return false;
+    }
+    return strspn(label, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") ==
+           len;
+}
+
+static bool join(char out[PATH_MAX], const char *folder, const char *name, const char *suffix) {
+    const char *slash = strcmp(folder, "/") == 0 ? "" : "/";
+    int len = snprintf(out, PATH_MAX, "%s%s%s%s", folder, slash, name, suffix);
+    return len > 0 && len < PATH_MAX;
+}
+
+/* Has `folder` a certs/ with an authority in it? */
+static bool has_certs(const char *folder, char out[PATH_MAX]) {
+    char certs[PATH_MAX];
+    char ca[PATH_MAX];
+    if (!join(certs, folder, "certs", "") || !join(ca, certs, "ca.crt", "") ||
+        access(ca, R_OK) != 0) {
+        return false;
+    }
+    memcpy(out, certs, sizeof certs);
+    return true;
+}
+
+static bool is_open_to_all(const char *folder) {
+    struct stat status;
+    return stat(folder, &status) != 0 || (status.st_mode & S_IWOTH) != 0;
+}
+
+/* Cuts the last component off; false: it was the root. */
+static bool go_up(char path[PATH_MAX]) {
+    char *slash = strrchr(path, '/');
+    if (slash == NULL || path[1] == '\0') {
+        return false;
+    }
+    slash[slash == path ? 1 : 0] = '\0';
+    return true;
+}
+
+bool rn_certs_search(const char *here, const char *program, char out[PATH_MAX]) {
+    char path[PATH_MAX];
+    if (here != NULL && strlen(here) < sizeof path && here[0] == '/') {
+        if (has_certs(here, out)) {
+            return true;
+        }
+        strcpy(path, here);
+        while (go_up(path)) {
+            if (!is_open_to_all(path) && has_certs(path, out)) {
+                return true;
+            }
+        }
+    }
+    if (program != NULL && strlen(program) < sizeof path && program[0] == '/') {
+        strcpy(path, program);
+        while (go_up(path)) {
+            if (!is_open_to_all(path) && has_certs(path, out)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+void rn_certs_find(rn_certs *certs, const rn_program *program) {
+    certs->folder[0] = '\0';
+    if (program->common->certs_dir != NULL) {
+        snprintf(certs->folder, sizeof certs->folder, "%s", program->common->certs_dir);
+        return;
+    }
+    char here[PATH_MAX];
+    char self[PATH_MAX];
+    ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
+    self[len > 0 ? len : 0] = '\0';
+    if (rn_certs_search(getcwd(here, sizeof here), self, certs->folder)) {
+        RN_DEBUG(program->log, program->target, "certs=%s certificates found", certs->folder);
+    }
+}
+
+/* The command that makes what a role needs. */
+static const char *make_command(const char *role, char out[COMMAND_MAX]) {
+    size_t prefix = strlen(RN_ROLE_WORKER);
+    if (role != NULL && strncmp(role, RN_ROLE_WORKER, prefix) == 0) {
+        snprintf(out, COMMAND_MAX, "scripts/make-certs.sh --worker %s", role + prefix);
+    } else {
+        snprintf(out, COMMAND_MAX, "scripts/make-certs.sh");
+    }
+    return out;
+}
+
+/* A file that a setting names or that lies in the folder; says what is wrong with it otherwise. */
+static int choose(const rn_certs *certs, rn_program *program, const char *given, const char *option,
+                  const char *name, const char *suffix, const char *role, char out[PATH_MAX]) {
+    char command[COMMAND_MAX];
+    if (given == NULL && certs->folder[0] == '\0') {
+        return rn_program_fail(program,
+                               "no certificates found: there is no certs/ with a ca.crt here, in a "
+                               "folder above or above the program; run %s or name the folder with "
+                               "--certs-dir",
+                               make_command(role, command));
+    }
+    bool fits;
+    if (given != NULL) {
+        int len = snprintf(out, PATH_MAX, "%s", given);
+        fits = len < PATH_MAX;
+    } else {
+        fits = join(out, certs->folder, name, suffix);
+    }
+    struct stat status;
+    if (!fits) {
+        errno = ENAMETOOLONG;
+    } else if (access(out, R_OK) == 0 && stat(out, &status) == 0) {
+        if (!S_ISDIR(status.st_mode)) {
+            return RPCNET_OK;
+        }
+        errno = EISDIR;
+    }
+    const char *reason = strerror(errno);
+    if (given != NULL) {
+        return rn_program_fail_setting(program, option, "cannot read %s: %s", given, reason);
+    }
+    return rn_program_fail(program, "cannot read %s: %s; run %s", out, reason,
+                           make_command(role, command));
+}
+
+/* Does the certificate say who we are? */
+static int check_role(rn_program *program, const rn_certs_pair *pair, const char *file,
+                      const rpcnet_credentials *credentials) {
+    const char *identity = rpcnet_credentials_identity(credentials);
+    if (pair->role == NULL || strcmp(identity, pair->role) == 0) {
+        return RPCNET_OK;
+    }
+    char command[COMMAND_MAX];
+    char bears[2 * RN_ROLE_MAX];
+    if (identity[0] == '\0') {
+        snprintf(bears, sizeof bears, "bears no role");
+    } else {
+        snprintf(bears, sizeof bears, "bears the role %s", identity);
+    }
+    make_command(pair->role, command);
+    if (pair->cert != NULL) {
+        return rn_program_fail_setting(
+            program, pair->cert_option,
+            "%s %s, but %s is needed: every program of the cluster has a certificate of its own; "
+            "make it with %s and leave --%s and --%s unset",
+            file, bears, pair->role, command, pair->cert_option, pair->key_option);
+    }
+    return rn_program_fail(program, "%s %s, but %s is needed; make it with %s", file, bears,
+                           pair->role, command);
+}
+
+int rn_certs_credentials(const rn_certs *certs, rn_program *program, const rn_certs_pair *pair,
+                         rpcnet_credentials **out) {
+    char cert[PATH_MAX];
+    char key[PATH_MAX];
+    char ca[PATH_MAX];
+    char error[RPCNET_ERROR_TEXT_MAX];
+    rpcnet_credentials_options options;
+    rpcnet_credentials_options_init(&options);
+    options.require_client_certificate = pair->require_client_certificate;
+    if ((pair->cert == NULL) != (pair->key == NULL)) {
+        const char *lone = pair->cert != NULL ? pair->cert_option : pair->key_option;
+        const char *missing = pair->cert != NULL ? pair->key_option : pair->cert_option;
+        return rn_program_fail_usage(program, lone, "needs --%s, too", missing);
+    }
+    int result = choose(certs, program, program->common->ca, "ca", "ca", ".crt", pair->role, ca);
+    if (result != RPCNET_OK) {
+        return result;
+    }
+    options.ca_file = ca;
+    if (pair->cert != NULL || pair->name != NULL) {
+        result = choose(certs, program, pair->cert, pair->cert_option, pair->name, ".crt",
+                        pair->role, cert);
+        if (result == RPCNET_OK) {
+            result = choose(certs, program, pair->key, pair->key_option, pair->name, ".key",
+                            pair->role, key);
+        }
+        if (result != RPCNET_OK) {
+            return result;
+        }
+        options.certificate_file = cert;
+        options.key_file = key;
+    }
+    rpcnet_credentials *credentials = NULL;
+    error[0] = '\0';
+    result = rpcnet_credentials_new(&credentials, &options, error);
+    if (result != RPCNET_OK) {
+        return rn_program_fail(program, "%s", error[0] != '\0' ? error : rpcnet_strerror(result));
+    }
+    result = check_role(program, pair, cert, credentials);
+    if (result != RPCNET_OK) {
+        rpcnet_credentials_del(credentials);
+        return result;
+    }
+    *out = credentials;
+    return RPCNET_OK;
+}
+
+static int digit_value(char c) {
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    if (c >= 'a' && c <= 'f') {
+        return c - 'a' + 10;
+    }
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+bool rn_secret_parse(const char *text, size_t len, uint8_t out[RPCNET_SECRET_LEN]) {
+    while (len > 0 && isspace((unsigned char)text[len - 1])) {
+        len--;
+    }
+    while (len > 0 && isspace((unsigned char)text[0])) {
+        text++;
+        len--;
+    }
+    if (len != 2 * RPCNET_SECRET_LEN) {
+        return false;
+    }
+    uint8_t secret[RPCNET_SECRET_LEN];
+    bool valid = true;
+    for (size_t i = 0; i < RPCNET_SECRET_LEN; i++) {
+        int high = digit_value(text[2 * i]);
+        int low = digit_value(text[2 * i + 1]);
+        valid = valid && high >= 0 && low >= 0;
+        secret[i] = (uint8_t)((unsigned)high << 4 | ((unsigned)low & 15U));
+    }
+    if (valid) {
+        memcpy(out, secret, sizeof secret);
+    }
+    explicit_bzero(secret, sizeof secret);
+    return valid;
+}
+
+void rn_secret_wipe(uint8_t secret[RPCNET_SECRET_LEN]) {
+    explicit_bzero(secret, RPCNET_SECRET_LEN);
+}
+
+int rn_certs_secret(const rn_certs *certs, rn_program *program, uint8_t out[RPCNET_SECRET_LEN]) {
+    char file[PATH_MAX];
+    const char *given = program->common->secret_file;
+    int result = choose(certs, program, given, "secret-file", "cluster", ".secret", NULL, file);
+    if (result != RPCNET_OK) {
+        return result;
+    }
+    char text[SECRET_FILE_MAX];
+    size_t len = 0;
+    ssize_t got = 1;
+    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    while (fd >= 0 && got > 0 && len < sizeof text) {
+        got = read(fd, text + len, sizeof text - len);
+        len += got > 0 ? (size_t)got : 0;
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    bool parsed = fd >= 0 && got == 0 && rn_secret_parse(text, len, out);
+    explicit_bzero(text, sizeof text);
+    if (!parsed) {
+        return rn_program_fail(program,
+                               "%s is no cluster secret (64 hexadecimal digits); make one with "
+                               "scripts/make-certs.sh",
+                               file);
+    }
+    return RPCNET_OK;
+}
