@@ -99,7 +99,8 @@ int rn_call_send(rn_call *call, const rn_bytes *pieces, size_t count);
 /* Bytes of the message that is being kept; 0: rn_call_send takes another one. */
 size_t rn_call_kept(const rn_call *call);
 /* Server: sends the initial metadata now; otherwise it goes with the first message. `metadata` may
- * be NULL. RPCNET_ERR_STATE: sent already; RPCNET_ERR_LIMIT, RPCNET_ERR_CLOSED, RPCNET_ERR_MEMORY. */
+ * be NULL. RPCNET_ERR_STATE: sent already, or finished; RPCNET_ERR_LIMIT, RPCNET_ERR_CLOSED,
+ * RPCNET_ERR_MEMORY, RPCNET_ERR_AGAIN (see `writable`). */
 int rn_call_send_headers(rn_call *call, const rn_metadata *metadata);
 /* Client: no more messages. It goes behind a message that is being kept. RPCNET_ERR_STATE,
  * RPCNET_ERR_CLOSED, RPCNET_ERR_MEMORY. */

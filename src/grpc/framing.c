@@ -46,7 +46,6 @@ static enum rn_deframe_result read_prefix(rn_deframer *deframer, const uint8_t *
 static void release_gathered(rn_deframer *deframer) {
     if (deframer->gathered) {
         rn_buffer_fini(&deframer->body);
-        rn_buffer_init(&deframer->body, 0);
         deframer->gathered = false;
     }
 }

@@ -87,8 +87,7 @@ static int read_payload(rn_h3_book *book, const uint8_t *data, size_t len) {
                                                : RPCNET_OK;
     }
     if (book->payload.len > 0) {
-        rn_buffer_fini(&book->payload);
-        rn_buffer_init(&book->payload, RN_H3_BOOK_FRAME_MAX);
+        rn_buffer_fini(&book->payload); /* its limit stays */
     }
     book->state = RN_H3_BOOK_HEADER;
     book->header_len = 0;

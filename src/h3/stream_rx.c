@@ -33,9 +33,7 @@ static void end_section(rn_h3_stream *stream) {
         stream->fields.len = stream->request_bytes;
         return;
     }
-    size_t limit = stream->fields.limit;
-    rn_buffer_fini(&stream->fields);
-    rn_buffer_init(&stream->fields, limit);
+    rn_buffer_fini(&stream->fields); /* its limit stays */
 }
 
 static int append_field(rn_buffer *fields, rn_bytes name, rn_bytes value) {

@@ -1,0 +1,83 @@
+/* call_internal: what the files of a call share: call.c (its life), call_client.c and
+ * call_server.c (the two sides' ends), call_rx.c (messages that come), call_tx.c (what is sent). */
+#ifndef RN_GRPC_CALL_INTERNAL_H
+#define RN_GRPC_CALL_INTERNAL_H
+
+#include "grpc/call.h"
+#include "grpc/framing.h"
+#include "grpc/wire.h"
+
+/* A status that waits: on the client from the trailers until the stream's end, on a server from
+ * rn_call_finish until the message before it is in the ring. */
+typedef struct rn_call_result {
+    bool set;
+    enum rpcnet_grpc_code code;
+    rn_buffer message;
+    rn_metadata metadata;
+} rn_call_result;
+
+struct rn_call {
+    rn_h3_stream *stream; /* NULL: gone */
+    const rn_call_handler *handler;
+    void *user;
+    bool server;
+    bool over;       /* `status` or `cancelled` was called, or the server finished */
+    bool deleted;    /* freed when no function of it runs any more */
+    bool draining;   /* deleted, but what was finished has still to be sent */
+    unsigned depth;  /* functions of this call that call its user */
+    uint64_t deadline;
+    rn_metadata metadata; /* server: of the request */
+
+    rn_deframer deframer;
+    bool manual_consume;
+    size_t unconsumed;   /* bytes of delivered messages whose window we still hold */
+    size_t partial_held; /* the same of the message that is being gathered */
+
+    size_t send_max;
+    rn_buffer kept; /* the part of a message, with its prefix, that is not in the ring */
+    size_t kept_sent;
+    bool headers_sent; /* server: the initial metadata */
+    bool end_wanted;   /* half-closed or finished: nothing may be sent any more */
+    bool end_sent;
+    bool want_writable;
+    rn_call_result result;
+
+    size_t path_len;
+    size_t authority_len;
+    uint8_t names[]; /* path, authority */
+};
+
+extern const rn_h3_stream_handler rn_call_stream_handler;
+
+/* ---- call.c ---- */
+rn_call *rn_call_alloc(bool server, rn_bytes path, rn_bytes authority,
+                       const rn_call_options *options);
+/* Around everything that may call the user; the call may be freed by rn_call_leave. */
+void rn_call_enter(rn_call *call);
+void rn_call_leave(rn_call *call);
+/* A result to be used later. RPCNET_ERR_MEMORY. */
+int rn_call_result_set(rn_call_result *result, const rn_status *status,
+                       const rn_metadata *metadata);
+/* From now on no bytes are wanted or kept: gives back all window, drops what was not sent. */
+void rn_call_settle(rn_call *call);
+
+/* ---- call_client.c ---- */
+/* Ends the client's call with a status of our own making, and resets the stream. */
+void rn_call_client_fail(rn_call *call, enum rpcnet_grpc_code code, const char *text);
+void rn_call_client_headers(rn_call *call, const rn_h3_field *fields, size_t count);
+void rn_call_client_trailers(rn_call *call, const rn_h3_field *fields, size_t count);
+void rn_call_client_end(rn_call *call);
+void rn_call_client_reset(rn_call *call, uint64_t code);
+void rn_call_client_lost(rn_call *call, const rn_close *close);
+
+/* ---- call_server.c ---- */
+/* Ends the server's call before its user did: answers if `text` is given and it can be done,
+ * resets the stream otherwise, and tells the user. */
+void rn_call_server_cancel(rn_call *call, enum rpcnet_grpc_code code, const char *text);
+
+/* ---- call_tx.c ---- */
+/* Sends what waits: the kept part of a message, the end. Tells nobody. */
+void rn_call_flush(rn_call *call);
+bool rn_call_is_idle(const rn_call *call); /* nothing waits */
+
+#endif

@@ -1,0 +1,195 @@
+/* call_rx: what comes on a call's stream. Messages are cut out here for both sides; what a
+ * message's end or a stream's end means is the side's own business. */
+#include <assert.h>
+
+#include "grpc/call_internal.h"
+#include "rpcnet/error.h"
+
+static void on_headers(rn_h3_stream *stream, const rn_h3_field *fields, size_t count, void *user) {
+    rn_call *call = user;
+    (void)stream;
+    rn_call_enter(call);
+    if (!call->over && !call->server) {
+        rn_call_client_headers(call, fields, count);
+    }
+    rn_call_leave(call);
+}
+
+static void on_trailers(rn_h3_stream *stream, const rn_h3_field *fields, size_t count,
+                        void *user) {
+    rn_call *call = user;
+    (void)stream;
+    rn_call_enter(call);
+    if (!call->over && !call->server) {
+        rn_call_client_trailers(call, fields, count);
+    }
+    rn_call_leave(call);
+}
+
+static void fail(rn_call *call, enum rpcnet_grpc_code code, const char *text) {
+    if (call->server) {
+        rn_call_server_cancel(call, code, text);
+    } else {
+        rn_call_client_fail(call, code, text);
+    }
+}
+
+static void fail_deframing(rn_call *call, enum rn_deframe_result result) {
+    switch (result) {
+    case RN_DEFRAME_COMPRESSED:
+        fail(call, RPCNET_GRPC_UNIMPLEMENTED, "compressed messages are not supported");
+        break;
+    case RN_DEFRAME_TOO_LARGE:
+        fail(call, RPCNET_GRPC_RESOURCE_EXHAUSTED, "a message exceeds the receiver's limit");
+        break;
+    case RN_DEFRAME_MEMORY:
+        fail(call, RPCNET_GRPC_RESOURCE_EXHAUSTED, "out of memory for a message");
+        break;
+    default:
+        fail(call, RPCNET_GRPC_INTERNAL, "a message's prefix is malformed");
+        break;
+    }
+}
+
+/* How much of a delivered message's window is held until the user gives it back. */
+static size_t held_of(const rn_call *call, size_t message_len) {
+    if (!call->manual_consume) {
+        return 0;
+    }
+    bool capped = call->deframer.gathered && message_len > RN_CALL_HOLD_MAX;
+    return capped ? RN_CALL_HOLD_MAX : message_len;
+}
+
+static void on_data(rn_h3_stream *stream, const uint8_t *data, size_t len, void *user) {
+    rn_call *call = user;
+    const uint8_t *cursor = data;
+    /* What goes back to the peer at the end: all, but for what the user has to give back. */
+    size_t give_back = len + call->partial_held;
+    call->partial_held = 0;
+    rn_call_enter(call);
+    if (!call->over && call->result.set) {
+        fail(call, RPCNET_GRPC_INTERNAL, "a message came behind the status");
+    }
+    while (!call->over) {
+        rn_bytes message;
+        enum rn_deframe_result result =
+            rn_deframer_next(&call->deframer, &cursor, data + len, &message);
+        if (result == RN_DEFRAME_MORE) {
+            break;
+        }
+        if (result != RN_DEFRAME_MESSAGE) {
+            fail_deframing(call, result);
+            break;
+        }
+        size_t held = held_of(call, message.len);
+        call->unconsumed += held;
+        give_back -= held;
+        if (call->handler != NULL && call->handler->message != NULL) {
+            call->handler->message(call, message.data, message.len, call->user);
+        }
+    }
+    if (!call->over && call->manual_consume && !call->deframer.gathered) {
+        size_t partial = call->deframer.body.len;
+        call->partial_held = partial < RN_CALL_HOLD_MAX ? partial : RN_CALL_HOLD_MAX;
+        give_back -= call->partial_held;
+    }
+    rn_h3_consume(stream, give_back);
+    rn_call_leave(call);
+}
+
+void rn_call_consume(rn_call *call, size_t len) {
+    size_t part = len < call->unconsumed ? len : call->unconsumed;
+    call->unconsumed -= part;
+    if (call->stream != NULL) {
+        rn_h3_consume(call->stream, part);
+    }
+}
+
+static void on_end(rn_h3_stream *stream, void *user) {
+    rn_call *call = user;
+    (void)stream;
+    rn_call_enter(call);
+    if (call->over) {
+        rn_call_leave(call);
+        return;
+    }
+    if (!call->server) {
+        rn_call_client_end(call);
+    } else if (rn_deframer_is_midway(&call->deframer)) {
+        rn_call_server_cancel(call, RPCNET_GRPC_INTERNAL, "the request ended inside a message");
+    } else if (call->handler != NULL && call->handler->half_close != NULL) {
+        call->handler->half_close(call, call->user);
+    }
+    rn_call_leave(call);
+}
+
+static void on_reset(rn_h3_stream *stream, uint64_t code, void *user) {
+    rn_call *call = user;
+    (void)stream;
+    rn_call_enter(call);
+    if (!call->over && call->server) {
+        rn_call_server_cancel(call, RPCNET_GRPC_CANCELLED, NULL);
+    } else if (!call->over) {
+        rn_call_client_reset(call, code);
+    }
+    rn_call_leave(call);
+}
+
+/* The peer wants nothing more of us. To a client that says nothing about its answer, which is
+ * awaited; to a server it is the end. */
+static void on_stopped(rn_h3_stream *stream, uint64_t code, void *user) {
+    rn_call *call = user;
+    (void)stream;
+    (void)code;
+    rn_call_enter(call);
+    rn_buffer_clear(&call->kept);
+    call->kept_sent = 0;
+    call->end_sent = true;
+    if (!call->over && call->server) {
+        rn_call_server_cancel(call, RPCNET_GRPC_CANCELLED, NULL);
+    }
+    rn_call_leave(call);
+}
+
+static void on_room(rn_h3_stream *stream, void *user) {
+    rn_call *call = user;
+    (void)stream;
+    rn_call_enter(call);
+    rn_call_flush(call);
+    if (!call->over && call->want_writable && rn_call_is_idle(call)) {
+        call->want_writable = false;
+        if (!call->end_wanted && call->handler != NULL && call->handler->writable != NULL) {
+            call->handler->writable(call, call->user);
+        }
+    }
+    rn_call_leave(call);
+}
+
+static void on_closed(rn_h3_stream *stream, const rn_close *close, void *user) {
+    rn_call *call = user;
+    (void)stream;
+    rn_call_enter(call);
+    rn_call_settle(call);
+    call->stream = NULL;
+    if (!call->over && call->server) {
+        rn_call_server_cancel(call, close != NULL ? RPCNET_GRPC_UNAVAILABLE : RPCNET_GRPC_CANCELLED,
+                              NULL);
+    } else if (!call->over) {
+        rn_call_client_lost(call, close);
+    }
+    if (call->handler != NULL && call->handler->closed != NULL) {
+        call->handler->closed(call, call->user);
+    }
+    rn_call_leave(call);
+}
+
+const rn_h3_stream_handler rn_call_stream_handler = {
+    .headers = on_headers,
+    .data = on_data,
+    .trailers = on_trailers,
+    .end = on_end,
+    .reset = on_reset,
+    .stopped = on_stopped,
+    .room = on_room,
+    .closed = on_closed,
+};
