@@ -28,6 +28,7 @@ static bool has_segments(const struct msghdr *message) {
     return false;
 }
 
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): the C library's names */
 int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags) {
     kernel.calls++;
     bool segmented = has_segments(&messages[0].msg_hdr);
