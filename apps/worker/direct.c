@@ -1,0 +1,75 @@
+/* direct: connection_swap.Inference/Generate without a director, for programs of the cluster. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "worker/worker.h"
+
+static void on_message(rpcnet_call *call, const void *data, size_t len, void *user) {
+    (void)call;
+    rn_task *task = user;
+    const rn_worker *worker = task->worker;
+    if (task->ended) {
+        return;
+    }
+    const char *refusal = rn_task_refusal(worker);
+    if (task->running) {
+        rn_task_end(task, RPCNET_GRPC_INVALID_ARGUMENT, "the call has more than one request");
+    } else if (refusal != NULL) {
+        rn_task_end(task, RPCNET_GRPC_UNAVAILABLE, refusal);
+    } else if (rn_generator_start(&task->generator, worker->model, rn_bytes_of(data, len)) !=
+               RPCNET_OK) {
+        rn_task_end(task, RPCNET_GRPC_INVALID_ARGUMENT, "the request is no GenerateRequest");
+    } else {
+        RN_INFO(worker->program.log, worker->program.target,
+                "worker=%s stream.id=%" PRIu64 " connection.id=%s prompt=%s accepted direct call",
+                worker->config.label, task->stream_id, task->connection_id, task->generator.prompt);
+        rn_task_run(task);
+    }
+}
+
+static void on_half_close(rpcnet_call *call, void *user) {
+    (void)call;
+    rn_task *task = user;
+    if (!task->running && !task->ended) {
+        rn_task_end(task, RPCNET_GRPC_INVALID_ARGUMENT, "the call has no request");
+    }
+}
+
+static void on_cancelled(rpcnet_call *call, int code, void *user) {
+    (void)call;
+    rn_task *task = user;
+    const rn_worker *worker = task->worker;
+    if (!task->ended) {
+        RN_INFO(worker->program.log, worker->program.target,
+                "worker=%s stream.id=%" PRIu64 " connection.id=%s code=%s caller ended the call",
+                worker->config.label, task->stream_id, task->connection_id,
+                rpcnet_grpc_code_name(code));
+    }
+    rn_task_del(task);
+}
+
+void rn_task_generate(rpcnet_server *server, rpcnet_call *call, void *user) {
+    (void)server;
+    static const rpcnet_call_callbacks callbacks = {
+        .on_message = on_message,
+        .on_half_close = on_half_close,
+        .on_cancelled = on_cancelled,
+        .on_writable = rn_task_on_writable,
+        .on_closed = rn_task_on_closed,
+    };
+    rn_worker *worker = user;
+    rpcnet_peer peer;
+    rpcnet_call_peer(call, &peer);
+    if (peer.identity[0] == '\0') {
+        rpcnet_call_finish(call, RPCNET_GRPC_PERMISSION_DENIED,
+                           "only programs of the cluster may call a worker; ask its director",
+                           NULL);
+        rpcnet_call_del(call);
+        return;
+    }
+    rn_task *task = rn_task_new(worker, call, RN_TASK_DIRECT, &callbacks);
+    if (task != NULL) {
+        task->stream_id = peer.call;
+        snprintf(task->connection_id, sizeof task->connection_id, "conn-%" PRIu64, peer.connection);
+    }
+}

@@ -1,0 +1,295 @@
+/* registry: see the header. The channel connects again by itself; what is done here is to register
+ * on each new connection, and after a back-off when a director is there but does not want us. */
+#include "worker/registry.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "common/message.h"
+#include "connection_swap.pb-c.h"
+#include "worker/worker.h"
+
+enum { REPORT_INTERVAL_MS = 1000, BACKOFF_MIN_MS = 100, BACKOFF_MAX_MS = 2000 };
+
+static void set_timer(rn_registry *registry, uint64_t delay_ns) {
+    rn_env *env = registry->worker->program.env;
+    env->ops->timer_set(registry->timer,
+                        delay_ns == RN_NEVER ? RN_NEVER : rn_env_now(env) + delay_ns);
+}
+
+static void back_off(rn_registry *registry) {
+    set_timer(registry, registry->backoff_ns);
+    registry->backoff_ns *= 2;
+    if (registry->backoff_ns > BACKOFF_MAX_MS * RN_MILLISECOND) {
+        registry->backoff_ns = BACKOFF_MAX_MS * RN_MILLISECOND;
+    }
+}
+
+/* The first complaint since we were registered is a warning, those that follow are detail. */
+static enum rn_log_level complaint(rn_registry *registry) {
+    enum rn_log_level level = registry->complained ? RN_LOG_DEBUG : RN_LOG_WARN;
+    registry->complained = true;
+    return level;
+}
+
+static void send_report(rn_registry *registry) {
+    const rn_worker *worker = registry->worker;
+    ConnectionSwap__WorkerReport report = CONNECTION_SWAP__WORKER_REPORT__INIT;
+    report.registration = registry->registration;
+    report.streams = (uint32_t)worker->streams;
+    report.streams_max = (uint32_t)worker->config.streams_max;
+    report.draining = worker->draining;
+    report.recovering = worker->outage.state == RN_OUTAGE_RECOVERING;
+    /* A report that finds no room is replaced by the next one. */
+    int result = rn_message_send(registry->report, &report.base);
+    RN_TRACE(worker->program.log, worker->program.target, "worker=%s streams=%zu result=%d report",
+             worker->config.label, worker->streams, result);
+    set_timer(registry, REPORT_INTERVAL_MS * RN_MILLISECOND);
+}
+
+static void on_changed(void *user) {
+    rn_registry *registry = user;
+    if (registry->report != NULL) {
+        send_report(registry);
+    }
+}
+
+void rn_registry_changed(rn_registry *registry) {
+    if (registry->channel != NULL) {
+        rn_env_defer(registry->worker->program.env, &registry->changed);
+    }
+}
+
+/* Either call has ended: try again if the connection lives, else the channel tells when. */
+static void lost(rn_registry *registry, rpcnet_call **call) {
+    rpcnet_call_del(*call);
+    *call = NULL;
+    set_timer(registry, RN_NEVER);
+    if (!registry->closing && rpcnet_channel_get_state(registry->channel) == RPCNET_CHANNEL_READY) {
+        back_off(registry);
+    }
+}
+
+static void on_command(rpcnet_call *call, const void *data, size_t len, void *user) {
+    (void)call;
+    rn_registry *registry = user;
+    const rn_worker *worker = registry->worker;
+    ConnectionSwap__DirectorCommand *command =
+        connection_swap__director_command__unpack(NULL, len, data);
+    if (command != NULL &&
+        command->command_case == CONNECTION_SWAP__DIRECTOR_COMMAND__COMMAND_GOODBYE) {
+        RN_INFO(worker->program.log, worker->program.target,
+                "worker=%s reason=%s director shuts down", worker->config.label,
+                command->goodbye->reason);
+    }
+    connection_swap__director_command__free_unpacked(command, NULL);
+}
+
+static void on_report_status(rpcnet_call *call, int code, const char *message,
+                             const rpcnet_metadata *trailers, void *user) {
+    (void)call;
+    (void)trailers;
+    rn_registry *registry = user;
+    const rn_worker *worker = registry->worker;
+    if (!registry->closing) {
+        RN_LOG(worker->program.log, complaint(registry), worker->program.target,
+               "worker=%s director=%s code=%s err=%s registration lost; registering again",
+               worker->config.label, worker->config.director_mgmt_addr, rpcnet_grpc_code_name(code),
+               message);
+    }
+    lost(registry, &registry->report);
+}
+
+static void open_report(rn_registry *registry) {
+    static const rpcnet_call_callbacks callbacks = {.on_message = on_command,
+                                                    .on_status = on_report_status};
+    int result =
+        rpcnet_call_new(&registry->report, registry->channel,
+                        "/connection_swap.DirectorRegistry/Report", NULL, &callbacks, registry);
+    if (result == RPCNET_OK) {
+        send_report(registry);
+    } else {
+        registry->report = NULL;
+        back_off(registry);
+    }
+}
+
+static void on_registered(rpcnet_call *call, const void *data, size_t len, void *user) {
+    (void)call;
+    rn_registry *registry = user;
+    ConnectionSwap__RegisterResponse *response =
+        connection_swap__register_response__unpack(NULL, len, data);
+    if (response == NULL) {
+        return;
+    }
+    registry->answered = true;
+    registry->registration = response->registration;
+    connection_swap__register_response__free_unpacked(response, NULL);
+}
+
+static void on_register_status(rpcnet_call *call, int code, const char *message,
+                               const rpcnet_metadata *trailers, void *user) {
+    (void)call;
+    (void)trailers;
+    rn_registry *registry = user;
+    rn_worker *worker = registry->worker;
+    if (code == RPCNET_GRPC_OK && registry->answered) {
+        rpcnet_call_del(registry->registering);
+        registry->registering = NULL;
+        registry->backoff_ns = BACKOFF_MIN_MS * RN_MILLISECOND;
+        registry->complained = false;
+        RN_INFO(worker->program.log, worker->program.target,
+                "worker=%s director=%s user.addr=%s mgmt.addr=%s registration=%" PRIu64
+                " registered with director",
+                worker->config.label, worker->config.director_mgmt_addr, registry->user_addr.text,
+                registry->mgmt_addr.text, registry->registration);
+        open_report(registry);
+        return;
+    }
+    if (code == RPCNET_GRPC_ALREADY_EXISTS) {
+        RN_ERROR(worker->program.log, worker->program.target,
+                 "worker=%s director=%s err=%s registration refused: the label is taken",
+                 worker->config.label, worker->config.director_mgmt_addr, message);
+        rn_program_exit(&worker->program, RN_EXIT_RUNTIME);
+    } else if (!registry->closing) {
+        RN_LOG(worker->program.log, complaint(registry), worker->program.target,
+               "worker=%s director=%s code=%s err=%s registration failed; trying again",
+               worker->config.label, worker->config.director_mgmt_addr, rpcnet_grpc_code_name(code),
+               message);
+    }
+    lost(registry, &registry->registering);
+}
+
+static void begin(rn_registry *registry) {
+    static const rpcnet_call_callbacks callbacks = {.on_message = on_registered,
+                                                    .on_status = on_register_status};
+    rn_worker *worker = registry->worker;
+    char label[RN_LABEL_MAX + 1];
+    if (registry->registering != NULL || registry->report != NULL || registry->closing) {
+        return;
+    }
+    snprintf(label, sizeof label, "%s", worker->config.label);
+    ConnectionSwap__RegisterRequest request = CONNECTION_SWAP__REGISTER_REQUEST__INIT;
+    request.label = label;
+    request.user_addr = registry->user_addr.text;
+    request.mgmt_addr = registry->mgmt_addr.text;
+    request.incarnation = registry->incarnation;
+    registry->answered = false;
+    rpcnet_call *call = NULL;
+    int result =
+        rpcnet_call_new(&call, registry->channel, "/connection_swap.DirectorRegistry/Register",
+                        NULL, &callbacks, registry);
+    if (result == RPCNET_OK) {
+        result = rn_message_send(call, &request.base);
+    }
+    if (result == RPCNET_OK) {
+        result = rpcnet_call_half_close(call);
+    }
+    if (result != RPCNET_OK) {
+        rpcnet_call_del(call);
+        back_off(registry);
+        return;
+    }
+    registry->registering = call;
+}
+
+static void on_timer(void *user) {
+    rn_registry *registry = user;
+    if (registry->report != NULL) {
+        send_report(registry);
+    } else {
+        begin(registry);
+    }
+}
+
+static const char *hint(enum rpcnet_loss loss) {
+    switch (loss) {
+    case RPCNET_LOSS_UNREACHABLE:
+    case RPCNET_LOSS_TIMEOUT:
+        return "; is the director running?";
+    case RPCNET_LOSS_REFUSED:
+        return "; is this a director's MGMT address, and are the certificates of one authority?";
+    default:
+        return "";
+    }
+}
+
+static void on_state(rpcnet_channel *channel, enum rpcnet_channel_state state,
+                     enum rpcnet_loss loss, const char *text, void *user) {
+    (void)channel;
+    rn_registry *registry = user;
+    const rn_worker *worker = registry->worker;
+    if (state == RPCNET_CHANNEL_READY) {
+        begin(registry);
+    } else if (state == RPCNET_CHANNEL_WAITING && !registry->closing) {
+        set_timer(registry, RN_NEVER);
+        RN_LOG(worker->program.log, complaint(registry), worker->program.target,
+               "worker=%s director=%s err=%s cannot reach director; trying again%s",
+               worker->config.label, worker->config.director_mgmt_addr, text, hint(loss));
+    }
+}
+
+int rn_registry_open(rn_registry *registry, rn_worker *worker) {
+    rn_program *program = &worker->program;
+    registry->worker = worker;
+    registry->backoff_ns = BACKOFF_MIN_MS * RN_MILLISECOND;
+    rn_deferred_init(&registry->changed, on_changed, registry);
+    rn_env_random(program->env, &registry->incarnation, sizeof registry->incarnation);
+    const rn_worker_config *config = &worker->config;
+    const char *mgmt_setting = config->advertise_mgmt_addr;
+    char host[RN_HOST_MAX + 3];
+    if (mgmt_setting == NULL && config->advertise_addr != NULL) {
+        char bare[RN_HOST_MAX + 1];
+        uint16_t port;
+        mgmt_setting = config->advertise_addr;
+        if (rn_address_split(config->advertise_addr, bare, &port) == RPCNET_OK) {
+            bool brackets = strchr(bare, ':') != NULL;
+            snprintf(host, sizeof host, "%s%s%s", brackets ? "[" : "", bare, brackets ? "]" : "");
+            mgmt_setting = host;
+        }
+    }
+    int result = rn_worker_advertised(config->advertise_addr, rpcnet_server_address(worker->user),
+                                      &registry->user_addr);
+    if (result == RPCNET_OK) {
+        result = rn_worker_advertised(mgmt_setting, rpcnet_server_address(worker->mgmt),
+                                      &registry->mgmt_addr);
+    }
+    if (result == RPCNET_OK) {
+        result = rn_env_timer_new(program->env, on_timer, registry, &registry->timer);
+    }
+    if (result != RPCNET_OK) {
+        return rn_program_fail(program, "cannot register: %s", rpcnet_strerror(result));
+    }
+    rpcnet_channel_options options;
+    rpcnet_channel_options_init(&options);
+    options.credentials = worker->credentials;
+    options.identity = RN_ROLE_DIRECTOR;
+    options.callbacks.on_state = on_state;
+    options.user = registry;
+    result =
+        rpcnet_channel_new(&registry->channel, program->env, config->director_mgmt_addr, &options);
+    if (result != RPCNET_OK) {
+        registry->channel = NULL;
+        return rn_program_fail_setting(program, "director-mgmt-addr", "cannot connect to %s: %s",
+                                       config->director_mgmt_addr, rpcnet_strerror(result));
+    }
+    return RPCNET_OK;
+}
+
+void rn_registry_close(rn_registry *registry) {
+    if (registry->worker == NULL) {
+        return;
+    }
+    registry->closing = true;
+    rn_deferred_cancel(&registry->changed);
+    rpcnet_call_del(registry->registering);
+    rpcnet_call_del(registry->report);
+    registry->registering = NULL;
+    registry->report = NULL;
+    if (registry->channel != NULL) {
+        rpcnet_channel_del(registry->channel);
+        registry->channel = NULL;
+    }
+    registry->worker->program.env->ops->timer_del(registry->timer);
+    registry->timer = NULL;
+}

@@ -1,0 +1,222 @@
+/* serve: rpcnet.v1.Worker/Serve, the frames that the director sends. */
+#include <inttypes.h>
+
+#include "worker/worker.h"
+
+/* An assignment holds a journal, a checkpoint and the client's requests. */
+enum { FRAME_MAX = 16 << 20 };
+
+static const char generate_path[] = "/connection_swap.Inference/Generate";
+
+static void log_task(const rn_task *task, enum rn_log_level level, const char *text) {
+    const rn_worker *worker = task->worker;
+    RN_LOG(worker->program.log, level, worker->program.target,
+           "worker=%s stream.id=%" PRIu64 " connection.id=%s %s", worker->config.label,
+           task->stream_id, task->connection_id, text);
+}
+
+static void send_done(rn_task *task, uint32_t code, const char *message) {
+    if (rn_serving_end(&task->serving) == RPCNET_OK) {
+        rn_task_send_frame(
+            task, &(rn_worker_frame){.kind = RN_WORKER_DONE,
+                                     .done = {.code = code, .message = rn_bytes_text(message)}});
+    }
+    rn_task_end(task, RPCNET_GRPC_OK, NULL);
+}
+
+static void refuse(rn_task *task, const char *reason) {
+    const rn_worker *worker = task->worker;
+    RN_INFO(worker->program.log, worker->program.target,
+            "worker=%s stream.id=%" PRIu64 " connection.id=%s reason=%s refused handoff",
+            worker->config.label, task->stream_id, task->connection_id, reason);
+    if (rn_serving_refuse(&task->serving) == RPCNET_OK) {
+        rn_task_send_frame(
+            task, &(rn_worker_frame){.kind = RN_WORKER_REFUSED, .refused = rn_bytes_text(reason)});
+    }
+    rn_task_end(task, RPCNET_GRPC_OK, NULL);
+}
+
+/* The request is known: from here on the stream is ours, unless it cannot be gone on with. */
+static void begin(rn_task *task, rn_bytes request, const rn_assignment *assignment) {
+    const rn_worker *worker = task->worker;
+    int result = rn_generator_start(&task->generator, worker->model, request);
+    if (result != RPCNET_OK) {
+        send_done(task, RPCNET_GRPC_INVALID_ARGUMENT, "the request is no GenerateRequest");
+        return;
+    }
+    if (assignment != NULL && rn_generator_resume(&task->generator, assignment) != RPCNET_OK) {
+        log_task(task, RN_LOG_ERROR, "what was delivered so far does not belong to the request");
+        send_done(task, RPCNET_GRPC_DATA_LOSS,
+                  "what was delivered so far does not belong to the request");
+        return;
+    }
+    RN_INFO(worker->program.log, worker->program.target,
+            "worker=%s stream.id=%" PRIu64 " connection.id=%s prompt=%s "
+            "accepted handoff from director",
+            worker->config.label, task->stream_id, task->connection_id, task->generator.prompt);
+    rn_task_run(task);
+}
+
+static void take_assignment(rn_task *task, const rn_assignment *assignment) {
+    task->kind = RN_TASK_STREAM;
+    task->stream_id = assignment->stream_id;
+    rn_sentence_copy(task->connection_id, sizeof task->connection_id, assignment->connection_id);
+    rn_sentence_copy(task->previous_worker, sizeof task->previous_worker,
+                     assignment->previous_worker);
+    rn_sentence_copy(task->swap_message, sizeof task->swap_message, assignment->swap_message);
+    task->swap_reason = assignment->swap_reason;
+    const char *refusal = rn_task_refusal(task->worker);
+    if (refusal != NULL) {
+        refuse(task, refusal);
+        return;
+    }
+    if (!rn_bytes_is(assignment->method, generate_path)) {
+        send_done(task, RPCNET_GRPC_UNIMPLEMENTED, "this worker knows Inference.Generate alone");
+        return;
+    }
+    rn_repeated walk = assignment->client_messages;
+    rn_bytes request;
+    if (rn_repeated_next(&walk, &request)) {
+        begin(task, request, assignment);
+    } else if (assignment->half_closed) {
+        send_done(task, RPCNET_GRPC_INVALID_ARGUMENT, "the call has no request");
+    } else if (assignment->next_sequence > 1) {
+        send_done(task, RPCNET_GRPC_DATA_LOSS, "messages were delivered without a request");
+    }
+}
+
+static void take_client_message(rn_task *task, rn_bytes request) {
+    if (task->running) {
+        send_done(task, RPCNET_GRPC_INVALID_ARGUMENT, "the call has more than one request");
+        return;
+    }
+    begin(task, request, NULL);
+}
+
+/* True while the task exists. */
+static bool take_stream_frame(rn_task *task, const rn_director_frame *frame) {
+    const char *why = "";
+    switch (rn_serving_frame(&task->serving, frame, &why)) {
+    case RN_SERVING_IGNORE:
+        return true;
+    case RN_SERVING_ASSIGNED:
+        take_assignment(task, &frame->assignment);
+        return true;
+    case RN_SERVING_CLIENT_MESSAGE:
+        take_client_message(task, frame->client_message.payload);
+        return true;
+    case RN_SERVING_HALF_CLOSED:
+        if (!task->running) {
+            send_done(task, RPCNET_GRPC_INVALID_ARGUMENT, "the call has no request");
+        }
+        return true;
+    case RN_SERVING_ROOM:
+        rn_task_resume(task);
+        return true;
+    case RN_SERVING_CANCELLED:
+        log_task(task, RN_LOG_INFO, "stream cancelled by director");
+        rn_task_end(task, RPCNET_GRPC_CANCELLED, "cancelled");
+        return true;
+    case RN_SERVING_FAULT:
+        break;
+    }
+    log_task(task, RN_LOG_WARN, why);
+    rn_task_del(task);
+    return false;
+}
+
+static void take_probe(rn_task *task, const rn_director_frame *frame) {
+    if (frame->kind == RN_DIRECTOR_NONE) {
+        return;
+    }
+    if (frame->kind != RN_DIRECTOR_PROBE) {
+        log_task(task, RN_LOG_WARN, "a frame of a stream on the probe channel");
+        rn_task_end(task, RPCNET_GRPC_INVALID_ARGUMENT, "the probe channel carries only probes");
+        return;
+    }
+    /* A reply that finds no room is as good as none: later ones follow. */
+    if (rn_outbox_empty(&task->outbox)) {
+        uint8_t reply[RN_FRAME_PREFIX_MAX];
+        rn_outbox_send(&task->outbox, task->call, NULL, 0,
+                       rn_bytes_of(reply, rn_frame_probe_reply(reply, frame->probe)));
+    }
+}
+
+static void on_message(rpcnet_call *call, const void *data, size_t len, void *user) {
+    (void)call;
+    rn_task *task = user;
+    rn_director_frame frame;
+    if (task->ended) {
+        return;
+    }
+    if (rn_director_frame_parse(&frame, rn_bytes_of(data, len)) != RPCNET_OK) {
+        log_task(task, RN_LOG_WARN, "a malformed frame from director");
+        rn_task_del(task);
+        return;
+    }
+    if (task->kind == RN_TASK_NEW && frame.kind == RN_DIRECTOR_PROBE) {
+        task->kind = RN_TASK_PROBE;
+        log_task(task, RN_LOG_DEBUG, "probe channel open");
+    }
+    if (task->kind == RN_TASK_PROBE) {
+        take_probe(task, &frame);
+    } else {
+        take_stream_frame(task, &frame);
+    }
+}
+
+static void on_half_close(rpcnet_call *call, void *user) {
+    (void)call;
+    rn_task *task = user;
+    if (task->kind == RN_TASK_NEW) {
+        rn_task_end(task, RPCNET_GRPC_INVALID_ARGUMENT, "no assignment came");
+    } else if (task->kind == RN_TASK_PROBE) {
+        rn_task_end(task, RPCNET_GRPC_OK, NULL);
+    }
+}
+
+static void on_cancelled(rpcnet_call *call, int code, void *user) {
+    (void)call;
+    rn_task *task = user;
+    const rn_worker *worker = task->worker;
+    if (task->kind != RN_TASK_PROBE && !task->ended) {
+        RN_INFO(worker->program.log, worker->program.target,
+                "worker=%s stream.id=%" PRIu64 " connection.id=%s code=%s director ended the call",
+                worker->config.label, task->stream_id, task->connection_id,
+                rpcnet_grpc_code_name(code));
+    }
+    rn_task_del(task);
+}
+
+void rn_task_serve(rpcnet_server *server, rpcnet_call *call, void *user) {
+    (void)server;
+    static const rpcnet_call_callbacks callbacks = {
+        .on_message = on_message,
+        .on_half_close = on_half_close,
+        .on_cancelled = on_cancelled,
+        .on_writable = rn_task_on_writable,
+        .on_closed = rn_task_on_closed,
+    };
+    rn_worker *worker = user;
+    rpcnet_peer peer;
+    rpcnet_call_peer(call, &peer);
+    if (strcmp(peer.identity, RN_ROLE_DIRECTOR) != 0) {
+        RN_WARN(worker->program.log, worker->program.target,
+                "worker=%s peer=%s identity=%s only a director may hand streams over",
+                worker->config.label, peer.address, peer.identity);
+        rpcnet_call_finish(call, RPCNET_GRPC_PERMISSION_DENIED, "only a director may call Serve",
+                           NULL);
+        rpcnet_call_del(call);
+        return;
+    }
+    rpcnet_call_options options;
+    rpcnet_call_options_init(&options);
+    options.receive_max = FRAME_MAX;
+    rpcnet_call_set_options(call, &options);
+    rn_task *task = rn_task_new(worker, call, RN_TASK_NEW, &callbacks);
+    if (task != NULL) {
+        RN_INFO(worker->program.log, worker->program.target,
+                "worker=%s director=%s stream handler invoked; waiting for assignment",
+                worker->config.label, peer.address);
+    }
+}

@@ -1,0 +1,77 @@
+/* task: one call that the worker serves: a stream for the director, the director's probe channel,
+ * or a direct Generate of another program of the cluster.
+ *
+ * A task belongs to its call: it is made by the method's handler and freed when the call is closed
+ * or cancelled. It is counted as a stream from the moment it generates until it ends. */
+#ifndef APPS_WORKER_TASK_H
+#define APPS_WORKER_TASK_H
+
+#include "base/env.h"
+#include "rpcnet/rpcnet.h"
+#include "swap/sentence.h"
+#include "swap/serving.h"
+#include "worker/generator.h"
+#include "worker/outbox.h"
+
+typedef struct rn_worker rn_worker;
+
+enum rn_task_kind {
+    RN_TASK_NEW,    /* a Serve whose first frame has not come */
+    RN_TASK_PROBE,  /* a Serve that carries probes */
+    RN_TASK_STREAM, /* a Serve with an assignment */
+    RN_TASK_DIRECT  /* a Generate */
+};
+
+enum { RN_TASK_BATCH = 64 }; /* messages sent in one turn of the loop */
+
+typedef struct rn_task {
+    rn_list link; /* in rn_worker.tasks */
+    rn_worker *worker;
+    rpcnet_call *call;
+    enum rn_task_kind kind;
+    bool running; /* generates, and is counted */
+    bool ended;   /* nothing more will be produced; the call is finished when the outbox is empty */
+    bool finished;
+    int code; /* the gRPC status to finish with */
+    char status[RN_SWAP_SENTENCE_SIZE];
+    rn_serving serving; /* of a Serve */
+    rn_generator generator;
+    rn_outbox outbox;
+    rn_buffer message;
+    rn_timer *timer;
+    uint64_t interval_ns;
+    uint64_t due_ns; /* of the next message */
+    char connection_id[RN_SWAP_LABEL_SIZE];
+    uint64_t stream_id;
+    char previous_worker[RN_SWAP_LABEL_SIZE]; /* "": none */
+    uint32_t swap_reason;
+    char swap_message[RN_SWAP_SENTENCE_SIZE];
+} rn_task;
+
+/* Methods of the USER server; `user` is the rn_worker. */
+void rn_task_serve(rpcnet_server *server, rpcnet_call *call, void *user);
+void rn_task_generate(rpcnet_server *server, rpcnet_call *call, void *user);
+
+/* For the two kinds of calls (serve.c, direct.c). */
+
+/* NULL: no memory; the call was finished then and must be left alone. */
+rn_task *rn_task_new(rn_worker *worker, rpcnet_call *call, enum rn_task_kind kind,
+                     const rpcnet_call_callbacks *callbacks);
+void rn_task_del(rn_task *task); /* the call, too */
+/* Why a stream is not taken now ("recovering", ...); NULL: it may be. */
+const char *rn_task_refusal(const rn_worker *worker);
+/* The generator stands where it has to: counts the stream, sends Connected, then messages. */
+void rn_task_run(rn_task *task);
+/* There may be room again, in the call or by the director's credit. */
+void rn_task_resume(rn_task *task);
+/* Sends a frame of a Serve; ends the task when that fails. */
+void rn_task_send_frame(rn_task *task, const rn_worker_frame *frame);
+/* Produces nothing more; the call gets this status behind what was sent. */
+void rn_task_end(rn_task *task, int code, const char *status);
+void rn_task_on_writable(rpcnet_call *call, void *user);
+void rn_task_on_closed(rpcnet_call *call, void *user);
+
+/* Ends a running stream so that another worker goes on with it. */
+void rn_task_give_back(rn_task *task, const char *message, bool drain);
+
+#endif

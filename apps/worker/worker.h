@@ -1,0 +1,40 @@
+/* worker: the program's state; one for each process, on main's stack. */
+#ifndef APPS_WORKER_WORKER_H
+#define APPS_WORKER_WORKER_H
+
+#include "common/certs.h"
+#include "common/program.h"
+#include "rpcnet/rpcnet.h"
+#include "worker/config.h"
+#include "worker/outage.h"
+#include "worker/registry.h"
+#include "worker/task.h"
+
+struct rn_worker {
+    rn_program program;
+    rn_worker_config config;
+    rn_model *model;
+    rpcnet_credentials *credentials;
+    rpcnet_server *user;
+    rpcnet_server *mgmt;
+    rpcnet_health *health;
+    rn_registry registry;
+    rn_list tasks;
+    size_t streams; /* tasks that run */
+    rn_outage outage;
+    rn_timer *outage_timer;
+    bool draining;
+    unsigned servers_draining;
+    rn_timer *drain_timer;
+};
+
+/* Servers, health, registration. On failure it was said. */
+int rn_worker_open(rn_worker *worker);
+void rn_worker_close(rn_worker *worker); /* also what is half open */
+
+/* A task begins to run, or has ended; and: was freed. */
+void rn_worker_stream_begins(rn_worker *worker);
+void rn_worker_stream_ended(rn_worker *worker);
+void rn_worker_task_gone(rn_worker *worker);
+
+#endif
