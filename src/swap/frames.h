@@ -7,9 +7,9 @@
  * with another wire type than its own is an error. Text is not checked to be UTF-8 and may hold
  * control characters: it is the peer's (see swap/sentence.h).
  *
- * Compared with protobuf-c 1.4: that one accepts field number 0, a bool field of any wire type and
- * a length whose bits beyond 32 are cut off; all three are errors here. It reads a bool of which
- * only bits beyond 64 are set as true; here it is false. */
+ * Compared with protobuf-c 1.4: that one takes any wire type for a bool field and field number 0 in
+ * a padded tag, which are errors here, and reads a bool of which only bits beyond 64 are set as
+ * true, which is false here. All else is accepted and refused alike. */
 #ifndef RN_SWAP_FRAMES_H
 #define RN_SWAP_FRAMES_H
 

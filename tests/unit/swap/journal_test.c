@@ -253,7 +253,8 @@ static void random_journal_against_a_model(void **state) {
             cost = lost ? 0 : cost + len + RN_RECORD_OVERHEAD;
         } else {
             bool end = random_chance(&random, 30);
-            uint64_t sequence = end ? next - 1 : first - 1 + random_below(&random, next - first + 1);
+            uint64_t sequence =
+                end ? next - 1 : first - 1 + random_below(&random, next - first + 1);
             size_t len = random_below(&random, 501);
             int rv = rn_journal_checkpoint(&journal, sequence, filled(memory, len, sequence));
             bool taken = !lost || sequence == next - 1;

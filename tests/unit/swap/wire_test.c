@@ -9,7 +9,8 @@
 #include "rpcnet/error.h"
 #include "swap/wire.h"
 
-#define BYTES(...) rn_bytes_of((const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}))
+#define BYTES(...)                                                                                 \
+    rn_bytes_of((const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}))
 
 static int next_of(rn_bytes bytes, rn_wire_field *field, size_t *left) {
     int rv = rn_wire_next(&bytes, field);

@@ -1,0 +1,289 @@
+/* Unit tests of src/swap/detector: both limits at the nanosecond, false suspicion, pauses of our
+ * own, rests, replies that make no sense. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "random.h"
+#include "swap/detector.h"
+
+#define MS RN_MILLISECOND
+#define START (9 * RN_SECOND)
+
+static rn_detector_config config;
+static rn_detector detector;
+static uint64_t now;
+
+static int begin(void **state) {
+    (void)state;
+    rn_detector_config_default(&config);
+    now = START;
+    rn_detector_init(&detector, &config, now);
+    return 0;
+}
+
+/* `count` probes in the rhythm, each answered after `round_trip_ns`; ends at a probe's time. */
+static void answered(unsigned count, uint64_t round_trip_ns) {
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t n = rn_detector_probe(&detector, now);
+        assert_false(rn_detector_check(&detector, now + round_trip_ns));
+        assert_int_equal(rn_detector_reply(&detector, n, now + round_trip_ns), RN_DETECTOR_ALIVE);
+        now += config.interval_ns;
+    }
+}
+
+/* Probes go on without replies; returns when the link became suspect. */
+static uint64_t silence(void) {
+    for (unsigned i = 0; i < 100; i++) {
+        rn_detector_probe(&detector, now);
+        uint64_t deadline = rn_detector_deadline(&detector);
+        assert_true(deadline != RN_NEVER);
+        if (deadline < now + config.interval_ns) {
+            assert_false(rn_detector_check(&detector, deadline - 1));
+            assert_true(rn_detector_check(&detector, deadline));
+            assert_false(rn_detector_check(&detector, deadline)); /* said once */
+            assert_true(rn_detector_deadline(&detector) == RN_NEVER);
+            now += config.interval_ns;
+            return deadline;
+        }
+        assert_false(rn_detector_check(&detector, now));
+        now += config.interval_ns;
+    }
+    fail_msg("never suspect");
+    return 0;
+}
+
+static void the_bound_while_nothing_is_known(void **state) {
+    (void)state;
+    assert_true(rn_detector_deadline(&detector) == RN_NEVER);
+    assert_false(rn_detector_check(&detector, now + RN_SECOND));
+    now += RN_SECOND;
+    /* The silence begins with the rhythm, not when the link was made. */
+    assert_true(silence() == START + RN_SECOND - 25 * MS + 250 * MS);
+    assert_true(detector.suspect);
+    assert_int_equal(detector.suspicions, 1);
+}
+
+static void the_bound_counts_from_the_last_reply(void **state) {
+    (void)state;
+    answered(RN_DETECTOR_BOOTSTRAP - 1, 1 * MS);
+    uint64_t last_reply = now - 25 * MS + 1 * MS;
+    assert_int_equal(rn_detector_phi(&detector, now), 0);
+    assert_true(silence() == last_reply + 250 * MS);
+}
+
+static void phi_is_sooner_on_a_steady_link(void **state) {
+    (void)state;
+    answered(RN_DETECTOR_BOOTSTRAP, 1 * MS);
+    uint64_t first_silent = now;
+    /* 1 ms + 5.612 deviations of at least 20 ms. */
+    assert_true(silence() == first_silent + 1 * MS + 20 * MS / 10000 * 56120);
+}
+
+static void phi_follows_the_deviation(void **state) {
+    (void)state;
+    for (unsigned i = 0; i < RN_DETECTOR_WINDOW / 2; i++) {
+        answered(1, 20 * MS);
+        uint64_t n = rn_detector_probe(&detector, now);
+        now += 80 * MS;
+        rn_detector_reply(&detector, n, now);
+    }
+    assert_int_equal(detector.mean_us, 50000);
+    assert_int_equal(detector.deviation_us, 30000);
+    uint64_t first_silent = now;
+    assert_true(silence() == first_silent + 50 * MS + 30 * MS / 10000 * 56120);
+}
+
+static void the_bound_holds_on_an_unsteady_link(void **state) {
+    (void)state;
+    for (unsigned i = 0; i < RN_DETECTOR_WINDOW; i++) {
+        uint64_t n = rn_detector_probe(&detector, now);
+        now += (i % 2 == 0 ? 1 : 99) * MS;
+        rn_detector_reply(&detector, n, now);
+    }
+    uint64_t last_reply = now;
+    assert_true(silence() == last_reply + 250 * MS);
+}
+
+/* Tail odds of the normal distribution from printed tables: 1.2816 for 10 %, 2.3263 for 1 %, 3.0902
+ * for 0.1 %, 3.7190, 4.2649, 4.7534, 5.1993, 5.6120 deviations for the next powers of ten. */
+static void phi_is_what_it_says(void **state) {
+    (void)state;
+    static const uint64_t z[] = {0, 12816, 23263, 30902, 37190, 42649, 47534, 51993, 56120};
+    answered(RN_DETECTOR_BOOTSTRAP, 0);
+    uint64_t sent = now;
+    rn_detector_probe(&detector, now);
+    assert_int_equal(rn_detector_phi(&detector, sent), 0);
+    for (uint32_t level = 1; level <= 8; level++) {
+        uint64_t step = sent + 20 * MS / 10000 * z[level];
+        assert_int_equal(rn_detector_phi(&detector, step - 1), level - 1);
+        assert_int_equal(rn_detector_phi(&detector, step), level);
+    }
+    assert_int_equal(rn_detector_phi(&detector, sent + 240 * MS), RN_DETECTOR_THRESHOLD_MAX);
+}
+
+static void every_threshold(void **state) {
+    (void)state;
+    uint64_t last = 0;
+    for (uint32_t threshold = 1; threshold <= RN_DETECTOR_THRESHOLD_MAX; threshold++) {
+        begin(NULL);
+        config.threshold = threshold;
+        config.min_deviation_ns = 5 * MS;
+        answered(RN_DETECTOR_BOOTSTRAP, 1 * MS);
+        uint64_t first_silent = now;
+        uint64_t after = silence() - first_silent;
+        assert_true(after > last);
+        last = after;
+    }
+}
+
+static void a_late_reply_clears(void **state) {
+    (void)state;
+    answered(20, 1 * MS);
+    silence();
+    uint64_t n = detector.last_sent;
+    assert_int_equal(rn_detector_reply(&detector, n, now), RN_DETECTOR_CLEARED);
+    assert_false(detector.suspect);
+    assert_int_equal(detector.false_suspicions, 1);
+    assert_int_equal(rn_detector_reply(&detector, n, now), RN_DETECTOR_OLD);
+    assert_true(rn_detector_deadline(&detector) == RN_NEVER); /* nothing is out */
+    answered(5, 1 * MS);
+    silence();
+    assert_int_equal(detector.suspicions, 2);
+    assert_int_equal(detector.false_suspicions, 1);
+}
+
+static void one_reply_answers_all_before_it(void **state) {
+    (void)state;
+    uint64_t first = rn_detector_probe(&detector, now);
+    rn_detector_probe(&detector, now + 25 * MS);
+    uint64_t third = rn_detector_probe(&detector, now + 50 * MS);
+    assert_int_equal(rn_detector_reply(&detector, third, now + 51 * MS), RN_DETECTOR_ALIVE);
+    assert_int_equal(detector.round_trips, 1);
+    assert_int_equal(detector.mean_us, 1000);
+    assert_int_equal(rn_detector_reply(&detector, first, now + 52 * MS), RN_DETECTOR_OLD);
+    assert_int_equal(rn_detector_reply(&detector, third, now + 52 * MS), RN_DETECTOR_OLD);
+    assert_int_equal(detector.round_trips, 1);
+}
+
+static void replies_that_answer_nothing(void **state) {
+    (void)state;
+    assert_int_equal(rn_detector_reply(&detector, 1, now), RN_DETECTOR_BOGUS);
+    uint64_t n = rn_detector_probe(&detector, now);
+    assert_int_equal(n, 1);
+    assert_int_equal(rn_detector_reply(&detector, 0, now), RN_DETECTOR_BOGUS);
+    assert_int_equal(rn_detector_reply(&detector, n + 1, now), RN_DETECTOR_BOGUS);
+    assert_int_equal(rn_detector_reply(&detector, UINT64_MAX, now), RN_DETECTOR_BOGUS);
+    assert_int_equal(detector.round_trips, 0);
+    assert_int_equal(rn_detector_reply(&detector, n, now), RN_DETECTOR_ALIVE);
+}
+
+static void probes_are_bounded(void **state) {
+    (void)state;
+    for (uint64_t n = 1; n <= RN_DETECTOR_OUTSTANDING; n++) {
+        assert_int_equal(rn_detector_probe(&detector, now), n);
+        now += 25 * MS;
+    }
+    assert_int_equal(rn_detector_probe(&detector, now), 0);
+    assert_int_equal(rn_detector_reply(&detector, 1, now), RN_DETECTOR_ALIVE);
+    assert_int_equal(rn_detector_probe(&detector, now), RN_DETECTOR_OUTSTANDING + 1);
+    assert_int_equal(rn_detector_probe(&detector, now), 0);
+}
+
+static void a_pause_of_our_own_is_no_silence(void **state) {
+    (void)state;
+    answered(20, 1 * MS);
+    uint64_t n = rn_detector_probe(&detector, now);
+    uint64_t deadline = rn_detector_deadline(&detector);
+    now += 10 * RN_SECOND; /* we were stopped */
+    assert_false(rn_detector_check(&detector, now));
+    /* As if the pause had lasted one interval. */
+    assert_true(rn_detector_deadline(&detector) == deadline + 10 * RN_SECOND - 25 * MS);
+    assert_int_equal(rn_detector_reply(&detector, n, now), RN_DETECTOR_ALIVE);
+    assert_true(detector.mean_us < 3000);
+    now += 25 * MS;
+    answered(5, 1 * MS);
+    silence();
+    assert_int_equal(detector.suspicions, 1);
+}
+
+static void the_length_of_a_pause(void **state) {
+    (void)state;
+    /* One that is just not a pause counts in full. */
+    rn_detector_probe(&detector, now);
+    uint64_t deadline = rn_detector_deadline(&detector);
+    now += config.pause_ns;
+    rn_detector_check(&detector, now);
+    assert_true(rn_detector_deadline(&detector) == deadline);
+    now += config.pause_ns + 1;
+    rn_detector_check(&detector, now);
+    assert_true(rn_detector_deadline(&detector) == deadline + config.pause_ns + 1 - 25 * MS);
+}
+
+static void a_rest_is_no_silence(void **state) {
+    (void)state;
+    answered(20, 1 * MS);
+    uint64_t n = rn_detector_probe(&detector, now);
+    rn_detector_rest(&detector);
+    assert_true(rn_detector_deadline(&detector) == RN_NEVER);
+    now += 3600 * RN_SECOND;
+    assert_false(rn_detector_check(&detector, now));
+    assert_int_equal(rn_detector_reply(&detector, n, now), RN_DETECTOR_OLD);
+    uint64_t first_silent = now;
+    assert_true(silence() == first_silent + 1 * MS + 20 * MS / 10000 * 56120);
+    /* A suspicion outlives a rest: only a reply clears it. */
+    rn_detector_rest(&detector);
+    now += RN_SECOND;
+    n = rn_detector_probe(&detector, now);
+    assert_false(rn_detector_check(&detector, now));
+    assert_true(detector.suspect);
+    assert_int_equal(rn_detector_reply(&detector, n, now), RN_DETECTOR_CLEARED);
+}
+
+/* On a healthy, jittery link nothing is suspected; a death is always seen within the bound. */
+static void random_links(void **state) {
+    (void)state;
+    random_source random = {0x5eed0005};
+    print_message("seed 0x5eed0005\n");
+    for (unsigned round = 0; round < 300; round++) {
+        begin(NULL);
+        uint64_t base = random_below(&random, 40) * MS / 2;
+        unsigned count = (unsigned)random_below(&random, 200);
+        uint64_t heard = 0;
+        for (unsigned i = 0; i < count; i++) {
+            uint64_t n = rn_detector_probe(&detector, now);
+            heard = now + base + random_below(&random, 5 * MS);
+            assert_false(rn_detector_check(&detector, heard));
+            assert_int_equal(rn_detector_reply(&detector, n, heard), RN_DETECTOR_ALIVE);
+            now += config.interval_ns;
+        }
+        uint64_t died = count > 0 ? heard : now;
+        uint64_t seen = silence();
+        assert_true(seen > died && seen <= died + config.bound_ns);
+    }
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup(name, begin)
+    const struct CMUnitTest tests[] = {
+        TEST(the_bound_while_nothing_is_known),
+        TEST(the_bound_counts_from_the_last_reply),
+        TEST(phi_is_sooner_on_a_steady_link),
+        TEST(phi_follows_the_deviation),
+        TEST(the_bound_holds_on_an_unsteady_link),
+        TEST(phi_is_what_it_says),
+        TEST(every_threshold),
+        TEST(a_late_reply_clears),
+        TEST(one_reply_answers_all_before_it),
+        TEST(replies_that_answer_nothing),
+        TEST(probes_are_bounded),
+        TEST(a_pause_of_our_own_is_no_silence),
+        TEST(the_length_of_a_pause),
+        TEST(a_rest_is_no_silence),
+        TEST(random_links),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
