@@ -47,7 +47,8 @@ struct rn_h3_session {
 struct rn_h3_stream {
     rn_list link;
     rn_h3_session *session;
-    rn_stream *stream;
+    rn_stream *stream; /* not to be touched once the session is closing */
+    int64_t id;
     const rn_h3_stream_handler *handler; /* NULL: nobody listens */
     void *user;
     rn_h3_book book;

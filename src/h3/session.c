@@ -76,8 +76,7 @@ static void refresh_urgencies(rn_h3_session *session) {
         rn_h3_stream *stream = RN_CONTAINER_OF(link, rn_h3_stream, link);
         nghttp3_pri priority;
         if (stream->request &&
-            nghttp3_conn_get_stream_priority(session->http, &priority,
-                                             rn_stream_id(stream->stream)) == 0) {
+            nghttp3_conn_get_stream_priority(session->http, &priority, stream->id) == 0) {
             rn_stream_set_urgency(stream->stream, priority.urgency);
         }
     }

@@ -107,7 +107,8 @@ bool rn_h3_session_is_usable(const rn_h3_session *session);
  * rejected by RN_H3_REQUEST_REJECTED. Calling it again does nothing. RPCNET_ERR_STATE before
  * `established`, RPCNET_ERR_CLOSED, RPCNET_ERR_MEMORY. */
 int rn_h3_session_goaway(rn_h3_session *session, bool final);
-/* Closes the connection with an HTTP/3 code; `closed` follows later. */
+/* Closes the connection with an HTTP/3 code; `closed` follows later. The way to close a connection
+ * that has a session: rn_conn_close beside it would leave streams here that are gone there. */
 void rn_h3_session_close(rn_h3_session *session, uint64_t code, const char *text);
 
 /* Client: opens a request. `end`: without a body. RPCNET_ERR_STATE before `established`,

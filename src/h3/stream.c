@@ -19,8 +19,9 @@ rn_h3_stream *rn_h3_stream_new(rn_h3_session *session, rn_stream *quic_stream, b
     }
     stream->session = session;
     stream->stream = quic_stream;
+    stream->id = rn_stream_id(quic_stream);
     stream->request = request;
-    bool unidirectional = (rn_stream_id(quic_stream) & 0x2) != 0;
+    bool unidirectional = (stream->id & 0x2) != 0;
     rn_h3_book_init(&stream->book, unidirectional);
     /* Twice: a request's fields stay while its trailers are decoded. */
     size_t overhead = RN_H3_FIELDS_MAX * 2 * sizeof(uint32_t);
@@ -50,7 +51,7 @@ static void reset(rn_h3_stream *stream, uint64_t code) {
     bool over = stream->sent && stream->received;
     stream->sent = stream->received = true;
     if (!session->broken) {
-        nghttp3_conn_shutdown_stream_write(session->http, rn_stream_id(stream->stream));
+        nghttp3_conn_shutdown_stream_write(session->http, stream->id);
     }
     if (!over) {
         rn_stream_reset(stream->stream, code);
@@ -100,7 +101,7 @@ rn_h3_session *rn_h3_stream_session(const rn_h3_stream *stream) {
 }
 
 int64_t rn_h3_stream_id(const rn_h3_stream *stream) {
-    return rn_stream_id(stream->stream);
+    return stream->id;
 }
 
 bool rn_h3_stream_is_sent(const rn_h3_stream *stream) {

@@ -117,7 +117,7 @@ static void deliver_request(rn_h3_stream *stream, const rn_h3_field *fields, siz
     nghttp3_pri priority;
     stream->request_bytes = stream->fields.len;
     stream->request_count = count;
-    if (nghttp3_conn_get_stream_priority(session->http, &priority, rn_h3_stream_id(stream)) == 0) {
+    if (nghttp3_conn_get_stream_priority(session->http, &priority, stream->id) == 0) {
         rn_stream_set_urgency(stream->stream, priority.urgency);
     }
     if (session->handler != NULL && session->handler->request != NULL) {
@@ -188,7 +188,7 @@ static int on_deferred_consume(nghttp3_conn *http, int64_t id, size_t consumed, 
     (void)http;
     (void)stream_user;
     /* Bytes that waited for QPACK; with a table of size zero nothing waits but the present chunk. */
-    if (rn_h3_stream_id(session->reading) == id) {
+    if (session->reading->id == id) {
         rn_h3_consume(session->reading, consumed);
     }
     return 0;
@@ -250,7 +250,7 @@ static int on_shutdown(nghttp3_conn *http, int64_t id, void *conn_user) {
     rn_list *after;
     RN_LIST_FOREACH(link, after, &session->streams) {
         rn_h3_stream *stream = RN_CONTAINER_OF(link, rn_h3_stream, link);
-        if (stream->request && !session->closing && rn_h3_stream_id(stream) >= id) {
+        if (stream->request && !session->closing && stream->id >= id) {
             rn_h3_stream_abort(stream, RN_H3_REQUEST_CANCELLED, RN_H3_REQUEST_REJECTED);
         }
     }
@@ -314,7 +314,7 @@ void rn_h3_rx_data(rn_h3_session *session, rn_h3_stream *stream, const uint8_t *
     }
     assert(session->reading == NULL);
     session->reading = stream;
-    nghttp3_ssize consumed = nghttp3_conn_read_stream(session->http, rn_h3_stream_id(stream), data,
+    nghttp3_ssize consumed = nghttp3_conn_read_stream(session->http, stream->id, data,
                                                       len, fin ? 1 : 0);
     session->reading = NULL;
     if (consumed < 0) {

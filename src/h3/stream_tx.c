@@ -27,7 +27,7 @@ static rn_stream *find_target(const rn_h3_session *session, int64_t id) {
             return critical[i];
         }
     }
-    if (session->offer.stream != NULL && rn_h3_stream_id(session->offer.stream) == id) {
+    if (session->offer.stream != NULL && session->offer.stream->id == id) {
         return session->offer.stream->stream;
     }
     return NULL;
@@ -87,7 +87,7 @@ static nghttp3_ssize read_data(nghttp3_conn *http, int64_t id, nghttp3_vec *vect
     (void)http;
     (void)stream_user;
     assert(vector_count >= RN_H3_PIECES_MAX);
-    if (offer->stream == NULL || rn_h3_stream_id(offer->stream) != id) {
+    if (offer->stream == NULL || offer->stream->id != id) {
         return NGHTTP3_ERR_WOULDBLOCK;
     }
     nghttp3_ssize used = 0;
@@ -192,7 +192,7 @@ int rn_h3_respond(rn_h3_stream *stream, const rn_h3_field *fields, size_t count,
     }
     nghttp3_nv list[RN_H3_FIELDS_MAX];
     fill_fields(list, fields, count);
-    rv = nghttp3_conn_submit_response(session->http, rn_h3_stream_id(stream), list, count,
+    rv = nghttp3_conn_submit_response(session->http, stream->id, list, count,
                                       end ? NULL : &body_reader);
     if (rv != 0) {
         rn_h3_session_fail(session, rv);
@@ -222,7 +222,7 @@ int rn_h3_trailers(rn_h3_stream *stream, const rn_h3_field *fields, size_t count
     }
     nghttp3_nv list[RN_H3_FIELDS_MAX];
     fill_fields(list, fields, count);
-    int64_t id = rn_h3_stream_id(stream);
+    int64_t id = stream->id;
     rv = nghttp3_conn_submit_trailers(session->http, id, list, count);
     if (rv == 0) {
         rv = nghttp3_conn_resume_stream(session->http, id);
@@ -239,7 +239,7 @@ static int submit_request(rn_h3_stream *stream, const rn_h3_field *fields, size_
     rn_h3_session *session = stream->session;
     nghttp3_nv list[RN_H3_FIELDS_MAX];
     fill_fields(list, fields, count);
-    int rv = nghttp3_conn_submit_request(session->http, rn_h3_stream_id(stream), list, count,
+    int rv = nghttp3_conn_submit_request(session->http, stream->id, list, count,
                                          end ? NULL : &body_reader, NULL);
     if (rv != 0) {
         rn_h3_session_fail(session, rv);
@@ -339,7 +339,7 @@ static size_t cut_pieces(rn_bytes *out, const rn_bytes *pieces, size_t count, si
 
 static int send_body(rn_h3_stream *stream, const rn_bytes *pieces, size_t count, bool end) {
     rn_h3_session *session = stream->session;
-    int rv = nghttp3_conn_resume_stream(session->http, rn_h3_stream_id(stream));
+    int rv = nghttp3_conn_resume_stream(session->http, stream->id);
     if (rv != 0) {
         rn_h3_session_fail(session, rv);
         return RPCNET_ERR_MEMORY;
