@@ -1,0 +1,35 @@
+/* config: what a director can be told, by options and environment variables. */
+#ifndef APPS_DIRECTOR_CONFIG_H
+#define APPS_DIRECTOR_CONFIG_H
+
+#include "common/alias.h"
+#include "common/program.h"
+
+typedef struct rn_director_config {
+    rn_common common;
+    const char *user_addr;
+    const char *mgmt_addr;
+    rn_alias mgmt_alias; /* holds mgmt_addr when it was computed from an older name */
+    const char *user_cert;
+    const char *user_key;
+    const char *preferred_worker; /* label; NULL: none */
+    uint64_t health_interval_ns;
+    uint64_t probe_interval_ns;
+    uint64_t hang_timeout_ns;
+    uint64_t stall_min_ns;
+    uint64_t max_attempts;
+    uint64_t park_timeout_ns;
+    uint64_t journal_max;
+    uint64_t request_max;
+    uint64_t memory_max;
+    uint64_t drain_timeout_ns;
+    uint64_t idle_timeout_ns;
+    uint64_t keep_alive_ns;
+    uint64_t connections_max;
+    uint64_t streams_max;
+    uint64_t retry_above;
+} rn_director_config;
+
+extern const rn_program_spec rn_director_program;
+
+#endif

@@ -1,0 +1,63 @@
+/* control: the MGMT port and the life of its parts. */
+#include "director/control/control.h"
+
+#include <string.h>
+
+#include "rpcnet/error.h"
+
+static void entry_removed(rn_pool_entry *entry, void *user) {
+    (void)user;
+    rn_check_stop(entry);
+    rn_registry_forget(entry);
+}
+
+int rn_control_start(rn_control *control, const rn_control_options *options) {
+    memset(control, 0, sizeof *control);
+    control->env = options->env;
+    control->credentials = options->credentials;
+    control->epoch = options->epoch;
+    control->health_interval_ns = options->health_interval_ns;
+    memcpy(control->secret, options->secret, sizeof control->secret);
+    rn_pool_init(&control->pool, options->env, options->preferred_label);
+    control->pool.removed = entry_removed;
+
+    rpcnet_server_options server;
+    rpcnet_server_options_init(&server);
+    server.credentials = options->credentials;
+    server.secret = options->secret;
+    server.limits.connections_max = 2 * RN_POOL_MAX;
+    /* A worker that has vanished is found by its links; this is for the rest. */
+    server.limits.idle_timeout_ns = 10 * RN_SECOND;
+    server.limits.keep_alive_ns = 3 * RN_SECOND;
+    int result = rpcnet_server_new(&control->server, options->env, options->address, &server);
+    if (result == RPCNET_OK) {
+        result = rpcnet_health_new(&control->health, control->server);
+    }
+    if (result == RPCNET_OK) {
+        result = rn_registry_serve(control);
+    }
+    if (result != RPCNET_OK) {
+        rn_control_stop(control);
+    }
+    return result;
+}
+
+void rn_control_goodbye(rn_control *control) {
+    control->ending = true;
+    rpcnet_health_set(control->health, "", RPCNET_NOT_SERVING);
+    for (rn_list *link = control->pool.entries.next; link != &control->pool.entries;
+         link = link->next) {
+        rn_registry_goodbye(RN_CONTAINER_OF(link, rn_pool_entry, link));
+    }
+}
+
+void rn_control_stop(rn_control *control) {
+    rn_pool_fini(&control->pool);
+    if (control->server != NULL) {
+        rpcnet_server_del(control->server);
+        control->server = NULL;
+    }
+    rpcnet_health_del(control->health);
+    control->health = NULL;
+    explicit_bzero(control->secret, sizeof control->secret);
+}

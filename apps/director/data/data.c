@@ -1,0 +1,51 @@
+/* data: the plane as a whole: its links and relays, and what happens when memory is short. */
+#include "director/data/data.h"
+
+#include <string.h>
+
+#include "rpcnet/error.h"
+
+static void pool_changed(void *user) {
+    rn_data *data = user;
+    rn_list *link;
+    rn_list *after;
+    rn_links_sync(data);
+    RN_LIST_FOREACH (link, after, &data->relays) {
+        rn_relay_retry(RN_CONTAINER_OF(link, rn_relay, link));
+    }
+}
+
+int rn_data_start(rn_data *data, const rn_data_options *options) {
+    memset(data, 0, sizeof *data);
+    data->options = *options;
+    data->env = options->env;
+    memcpy(data->secret, options->secret, sizeof data->secret);
+    data->options.secret = data->secret;
+    data->budget.limit = options->memory_max;
+    rn_list_init(&data->links);
+    rn_list_init(&data->relays);
+    rn_buffer_init(&data->scratch, options->swap.journal_limit + options->swap.checkpoint_limit +
+                                       options->swap.requests_limit + RN_LINK_MESSAGE_SLACK);
+    rn_deferred_init(&data->pool_changed, pool_changed, data);
+    return RPCNET_OK;
+}
+
+void rn_data_stop(rn_data *data) {
+    rn_list *link;
+    rn_list *after;
+    data->ending = true;
+    rn_deferred_cancel(&data->pool_changed);
+    RN_LIST_FOREACH (link, after, &data->relays) {
+        rn_relay_del(RN_CONTAINER_OF(link, rn_relay, link));
+    }
+    rn_links_stop(data);
+    rn_buffer_fini(&data->scratch);
+    explicit_bzero(data->secret, sizeof data->secret);
+}
+
+/* At the end of the turn: the pool may change while a link or a relay is at work. */
+void rn_data_pool_changed(rn_data *data) {
+    if (!data->ending) {
+        rn_env_defer(data->env, &data->pool_changed);
+    }
+}

@@ -1,0 +1,159 @@
+/* data: the USER plane. Client streams are relayed to workers, and moved when a worker is lost.
+ *
+ * It reads the pool's snapshot and never changes the pool; what it sees of workers it reports
+ * through `observe`. */
+#ifndef APPS_DIRECTOR_DATA_DATA_H
+#define APPS_DIRECTOR_DATA_DATA_H
+
+#include "director/control/pool.h"
+#include "rpcnet/rpcnet.h"
+#include "swap/detector.h"
+#include "swap/pace.h"
+#include "swap/stream.h"
+
+enum {
+    /* One message of a link: an Assignment with all that a stream may have kept. */
+    RN_LINK_MESSAGE_SLACK = 1 << 20,
+    RN_RELAY_METADATA_MAX = 64 * 1024,
+    RN_RELAY_MESSAGE_MAX = 4 << 20, /* one message, of a client or to it */
+    /* Kept for a ring without room: what credit (or the client's window) allows, and one message. */
+    RN_RELAY_KEPT_MAX = 8 << 20,
+    RN_RELAY_PROMPT_MAX = 64 /* bytes of a prompt that the log shows */
+};
+
+typedef struct rn_data_options {
+    rn_env *env;
+    const rpcnet_credentials *credentials; /* the director's role, for the links */
+    const uint8_t *secret;
+    uint64_t epoch;
+    rn_swap_config swap;
+    rn_detector_config detector;
+    uint64_t stall_min_ns;
+    size_t memory_max;
+    const rn_pool_snapshot *snapshot; /* borrowed: control's */
+    void (*observe)(void *user, uint64_t worker, enum rn_pool_sight sight);
+    void *observe_user;
+} rn_data_options;
+
+typedef struct rn_data {
+    rn_data_options options;
+    rn_env *env;
+    uint8_t secret[RPCNET_SECRET_LEN];
+    rn_swap_counters counters;
+    rn_budget budget;
+    rn_list links;
+    rn_list relays;
+    size_t relays_count;
+    uint64_t picked_last; /* see rn_pick */
+    uint64_t swaps;       /* streams that flow again on another worker */
+    uint64_t suspicions;
+    uint64_t false_suspicions;
+    rn_buffer scratch; /* Assignments are built here */
+    rn_deferred pool_changed;
+    bool ending;
+} rn_data;
+
+int rn_data_start(rn_data *data, const rn_data_options *options);
+void rn_data_stop(rn_data *data);
+/* The snapshot is another one. */
+void rn_data_pool_changed(rn_data *data);
+/* For rpcnet_server_set_fallback; `user` is the rn_data. */
+void rn_data_serve(rpcnet_server *server, rpcnet_call *call, void *user);
+
+/* ---- link.c: the connections to one worker ---- */
+
+typedef struct rn_link {
+    rn_list link; /* rn_data.links */
+    rn_data *data;
+    rn_pool_worker worker; /* as it was when the link was made */
+    rpcnet_channel *channel;
+    enum rpcnet_loss loss; /* why the channel was lost last */
+    bool lost;             /* it has been lost: nothing more is assigned to it */
+    bool gone;             /* its worker is no longer in the pool */
+    rpcnet_call *probes;   /* the probe channel; NULL: not open */
+    rn_detector detector;
+    rn_timer *timer;
+    bool probing; /* the timer runs */
+    rn_deferred check;
+    rn_list relays; /* rn_relay.link_entry */
+    uint32_t streams;
+} rn_link;
+
+/* Links follow the snapshot: new workers get one, those of workers that are gone end with their
+ * last stream. */
+void rn_links_sync(rn_data *data);
+void rn_links_stop(rn_data *data);
+rn_link *rn_link_find(const rn_data *data, uint64_t worker);
+/* A stream comes or goes. */
+struct rn_relay;
+void rn_link_attach(rn_link *link, struct rn_relay *relay);
+void rn_link_detach(rn_link *link, struct rn_relay *relay);
+
+/* ---- relay.c: one client stream ---- */
+
+typedef struct rn_relay {
+    rn_list link;       /* rn_data.relays */
+    rn_list link_entry; /* rn_link.relays */
+    rn_data *data;
+    rpcnet_call *client;
+    char connection_id[32]; /* "conn-<n>" */
+    uint64_t stream_id;
+    char prompt[RN_RELAY_PROMPT_MAX * 4 + 1]; /* made safe for the log */
+    rn_buffer metadata; /* for Assignments */
+    size_t metadata_count;
+
+    rn_swap_stream swap;
+    rn_pace pace;
+    rn_timer *timer;
+    uint64_t timer_deadline;
+
+    rpcnet_call *worker; /* the present attempt's call; NULL: none */
+    rn_link *at;         /* whose call it is */
+    rn_swap_pair pair;   /* of the call */
+    bool moved;          /* it is not the stream's first worker */
+
+    rn_buffer down; /* messages that the client's ring had no room for: length, bytes */
+    rn_buffer up;   /* frames that the worker's ring had no room for, likewise */
+    size_t unconsumed; /* client bytes whose window is given back once `up` is empty */
+
+    bool finishing; /* finish the client's call once `down` is empty */
+    uint32_t code;
+    char *message;
+    rpcnet_metadata *trailers;
+
+    rn_deferred open;      /* after the events of the turn in which the call came */
+    rn_deferred call_lost; /* after the turn in which the worker's call ended: by then the link
+                            * knows whether its connection did */
+} rn_relay;
+
+void rn_relay_del(rn_relay *relay);
+/* The relay's link was lost, or its worker hangs. */
+void rn_relay_lost(rn_relay *relay, enum rn_swap_reason reason);
+/* The pool has changed: a stream that waits may find a worker. */
+void rn_relay_retry(rn_relay *relay);
+/* Its journal is given up: memory is short. */
+void rn_relay_give_up(rn_relay *relay);
+
+/* ---- relay_worker.c: the worker's side of a relay ---- */
+/* Does what the state machine says. False: the relay is gone. */
+bool rn_relay_handle(rn_relay *relay, rn_swap_action action);
+void rn_relay_drop_worker(rn_relay *relay);
+/* Sends a frame to the worker, made of two pieces, or keeps it until there is room. */
+void rn_relay_send_up(rn_relay *relay, rn_bytes head, rn_bytes payload);
+/* Grants the worker what the client's side has room for. */
+void rn_relay_pass_credit(rn_relay *relay);
+void rn_relay_schedule(rn_relay *relay);
+/* Looks for a worker. False: the relay is gone. */
+bool rn_relay_choose(rn_relay *relay);
+
+/* ---- relay_client.c: the client's side ---- */
+/* Sends a message to the client, or keeps it until there is room. False: neither could be done. */
+bool rn_relay_deliver(rn_relay *relay, rn_bytes payload);
+/* Ends the client's call behind everything that is kept. False: the relay is gone. */
+bool rn_relay_finish(rn_relay *relay, const rn_swap_action *action);
+
+/* ---- route.c ---- */
+/* The link of the worker to take; NULL: nobody. */
+rn_link *rn_route(rn_data *data, const rn_swap_stream *stream);
+
+#endif

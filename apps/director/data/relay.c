@@ -1,0 +1,162 @@
+/* relay: one client stream from its call to its end. What the client does is in relay_client.c, what
+ * the worker does in relay_worker.c; what follows from it is decided by swap/stream.h. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "director/data/data.h"
+#include "director/data/relay_internal.h"
+#include "rpcnet/error.h"
+#include "swap/frames.h"
+
+/* Where the result of rn_relay_handle does not matter: nothing of the relay is touched after it. */
+#define HANDLE(relay, action) ((void)rn_relay_handle((relay), (action)))
+
+static void open_stream(void *user) {
+    rn_relay *relay = user;
+    rn_log_opened(relay);
+    uint64_t deadline = rpcnet_call_deadline(relay->client);
+    HANDLE(relay, rn_swap_stream_open(&relay->swap, rn_env_now(relay->data->env),
+                                      deadline == RPCNET_NO_DEADLINE ? RN_NEVER : deadline));
+}
+
+static void on_timer(void *user) {
+    rn_relay *relay = user;
+    uint64_t now = rn_env_now(relay->data->env);
+    relay->timer_deadline = RN_NEVER;
+    if (rn_swap_stream_live(&relay->swap) && rn_pace_stalled(&relay->pace, now)) {
+        rn_relay_lost(relay, RN_SWAP_STALLED);
+        return;
+    }
+    HANDLE(relay, rn_swap_stream_tick(&relay->swap, now));
+}
+
+void rn_relay_schedule(rn_relay *relay) {
+    uint64_t deadline = rn_swap_stream_next_deadline(&relay->swap);
+    if (rn_swap_stream_live(&relay->swap)) {
+        uint64_t pace = rn_pace_deadline(&relay->pace);
+        deadline = pace < deadline ? pace : deadline;
+    }
+    if (deadline != relay->timer_deadline) {
+        relay->timer_deadline = deadline;
+        relay->data->env->ops->timer_set(relay->timer, deadline);
+    }
+}
+
+/* The request's metadata in the form that Assignments carry. */
+static int keep_metadata(rn_relay *relay) {
+    const rpcnet_metadata *metadata = rpcnet_call_metadata(relay->client);
+    size_t count = metadata != NULL ? rpcnet_metadata_count(metadata) : 0;
+    for (size_t i = 0; i < count; i++) {
+        const char *name;
+        size_t name_len;
+        const void *value;
+        size_t value_len;
+        rpcnet_metadata_at(metadata, i, &name, &name_len, &value, &value_len);
+        int result =
+            rn_metadata_append(&relay->metadata, RN_ASSIGNMENT_METADATA,
+                               rn_bytes_of(name, name_len), rn_bytes_of(value, value_len));
+        if (result != RPCNET_OK) {
+            return result;
+        }
+        relay->metadata_count++;
+    }
+    return RPCNET_OK;
+}
+
+static rn_relay *relay_new(rn_data *data, rpcnet_call *call) {
+    rn_relay *relay = calloc(1, sizeof *relay);
+    if (relay == NULL) {
+        return NULL;
+    }
+    rpcnet_peer peer;
+    rpcnet_call_peer(call, &peer);
+    relay->data = data;
+    relay->client = call;
+    relay->stream_id = peer.call;
+    relay->timer_deadline = RN_NEVER;
+    snprintf(relay->connection_id, sizeof relay->connection_id, "conn-%llu",
+             (unsigned long long)peer.connection);
+    rn_list_init(&relay->link_entry);
+    rn_buffer_init(&relay->metadata, RN_RELAY_METADATA_MAX);
+    rn_buffer_init(&relay->down, RN_RELAY_KEPT_MAX);
+    rn_buffer_init(&relay->up, RN_RELAY_KEPT_MAX);
+    rn_deferred_init(&relay->open, open_stream, relay);
+    rn_deferred_init(&relay->call_lost, rn_relay_call_lost, relay);
+    rn_swap_stream_init(&relay->swap, &data->options.swap, &data->counters, &data->budget,
+                        data->options.epoch);
+    rn_list_append(&data->relays, &relay->link);
+    data->relays_count++;
+    if (keep_metadata(relay) != RPCNET_OK ||
+        rn_env_timer_new(data->env, on_timer, relay, &relay->timer) != RPCNET_OK) {
+        relay->client = NULL; /* the caller's to end */
+        rn_relay_del(relay);
+        return NULL;
+    }
+    return relay;
+}
+
+void rn_relay_del(rn_relay *relay) {
+    rn_data *data = relay->data;
+    rn_relay_drop_worker(relay);
+    rpcnet_call_del(relay->client);
+    rn_deferred_cancel(&relay->open);
+    rn_deferred_cancel(&relay->call_lost);
+    data->env->ops->timer_del(relay->timer);
+    rn_swap_stream_fini(&relay->swap);
+    rn_buffer_fini(&relay->metadata);
+    rn_buffer_fini(&relay->down);
+    rn_buffer_fini(&relay->up);
+    rpcnet_metadata_del(relay->trailers);
+    free(relay->message);
+    rn_list_remove(&relay->link);
+    data->relays_count--;
+    free(relay);
+}
+
+/* Over the budget: the stream with the largest journal can no longer be moved. */
+static void give_up_largest(rn_data *data) {
+    rn_relay *largest = NULL;
+    size_t most = 0;
+    for (rn_list *link = data->relays.next; link != &data->relays; link = link->next) {
+        rn_relay *relay = RN_CONTAINER_OF(link, rn_relay, link);
+        size_t memory = rn_journal_memory(&relay->swap.journal);
+        if (memory > most) {
+            most = memory;
+            largest = relay;
+        }
+    }
+    if (largest != NULL) {
+        rn_relay_give_up(largest);
+    }
+}
+
+void rn_data_serve(rpcnet_server *server, rpcnet_call *call, void *user) {
+    rn_data *data = user;
+    (void)server;
+    rn_relay *relay = NULL;
+    const char *why = "out of memory";
+    if (rn_budget_over(&data->budget)) {
+        why = "the memory for streams is used up (CONNECTION_SWAP_MEMORY_MAX)";
+        give_up_largest(data);
+    } else {
+        relay = relay_new(data, call);
+    }
+    if (relay == NULL) {
+        rpcnet_call_finish(call, RPCNET_GRPC_RESOURCE_EXHAUSTED, why, NULL);
+        rpcnet_call_del(call);
+        return;
+    }
+    rn_relay_listen(relay);
+    rn_env_defer(data->env, &relay->open);
+}
+
+void rn_relay_retry(rn_relay *relay) {
+    if (relay->swap.state == RN_SWAP_WAITING) {
+        (void)rn_relay_choose(relay);
+    }
+}
+
+void rn_relay_give_up(rn_relay *relay) {
+    HANDLE(relay, rn_swap_stream_give_up(&relay->swap));
+}

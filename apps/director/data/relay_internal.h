@@ -1,0 +1,20 @@
+/* relay_internal: what the files of a relay share. */
+#ifndef APPS_DIRECTOR_DATA_RELAY_INTERNAL_H
+#define APPS_DIRECTOR_DATA_RELAY_INTERNAL_H
+
+#include "director/data/data.h"
+
+/* Sets the callbacks of the client's call. */
+void rn_relay_listen(rn_relay *relay);
+/* Deferred: the worker's call ended without Done. */
+void rn_relay_call_lost(void *relay);
+/* ---- relay_log.c: the lines that docs/connection-swapping.md promises ---- */
+/* Looks at the first message for what the log shows of it. */
+void rn_log_peek(rn_relay *relay, rn_bytes message);
+void rn_log_opened(const rn_relay *relay);
+void rn_log_assigning(const rn_relay *relay, const rn_link *link);
+void rn_log_lost(const rn_relay *relay, const rn_link *link, const rn_swap_action *action);
+void rn_log_flows(const rn_relay *relay, const rn_link *link);
+void rn_log_ended(const rn_relay *relay, const rn_swap_action *action);
+
+#endif

@@ -1,0 +1,255 @@
+/* relay_worker: the worker's side of a relay: attempts, their frames, and what follows. */
+#include <string.h>
+
+#include "director/data/relay_internal.h"
+#include "rpcnet/error.h"
+#include "swap/assignment.h"
+#include "swap/frames.h"
+
+/* ---- up: to the worker ---- */
+
+static int keep(rn_relay *relay, rn_bytes head, rn_bytes payload) {
+    size_t len = head.len + payload.len;
+    int result = rn_buffer_reserve(&relay->up, sizeof len + len);
+    if (result == RPCNET_OK) {
+        (void)rn_buffer_append(&relay->up, &len, sizeof len);
+        (void)rn_buffer_append(&relay->up, head.data, head.len);
+        (void)rn_buffer_append(&relay->up, payload.data, payload.len);
+    }
+    return result;
+}
+
+void rn_relay_send_up(rn_relay *relay, rn_bytes head, rn_bytes payload) {
+    int result = RPCNET_ERR_AGAIN;
+    if (relay->up.len == 0) {
+        result = rpcnet_call_send2(relay->worker, head.data, head.len, payload.data, payload.len);
+    }
+    if (result == RPCNET_ERR_AGAIN) {
+        result = keep(relay, head, payload);
+    }
+    if (result != RPCNET_OK) {
+        /* The call is over, or memory is: either way this attempt cannot go on. */
+        rn_env_defer(relay->data->env, &relay->call_lost);
+    }
+}
+
+static void drain_up(rpcnet_call *call, void *user) {
+    rn_relay *relay = user;
+    size_t done = 0;
+    while (relay->up.len - done >= sizeof(size_t)) {
+        size_t len;
+        memcpy(&len, relay->up.data + done, sizeof len);
+        if (rpcnet_call_send(call, relay->up.data + done + sizeof len, len) == RPCNET_ERR_AGAIN) {
+            break;
+        }
+        done += sizeof len + len;
+    }
+    rn_buffer_drop_front(&relay->up, done);
+    if (relay->up.len == 0 && relay->unconsumed > 0) {
+        rpcnet_call_consume(relay->client, relay->unconsumed);
+        relay->unconsumed = 0;
+    }
+}
+
+void rn_relay_pass_credit(rn_relay *relay) {
+    uint8_t frame[RN_FRAME_PREFIX_MAX];
+    uint64_t total;
+    uint64_t window = relay->data->options.swap.credit_window;
+    uint64_t room = relay->down.len == 0 ? window : 0;
+    if (relay->worker != NULL && rn_swap_stream_grant(&relay->swap, room, &total)) {
+        rn_relay_send_up(relay, rn_bytes_of(frame, rn_frame_credit(frame, total)),
+                         rn_bytes_of(NULL, 0));
+    }
+    rn_pace_credit(&relay->pace, rn_swap_stream_has_credit(&relay->swap),
+                   rn_env_now(relay->data->env));
+}
+
+static void acknowledge(rn_relay *relay) {
+    uint8_t frame[RN_FRAME_PREFIX_MAX];
+    uint64_t sequence;
+    if (relay->worker != NULL && rn_swap_stream_take_ack(&relay->swap, false, &sequence)) {
+        rn_relay_send_up(relay, rn_bytes_of(frame, rn_frame_ack(frame, sequence)),
+                         rn_bytes_of(NULL, 0));
+    }
+}
+
+/* ---- attempts ---- */
+
+void rn_relay_drop_worker(rn_relay *relay) {
+    rpcnet_call *call = relay->worker;
+    rn_deferred_cancel(&relay->call_lost);
+    if (relay->at != NULL) {
+        rn_link_detach(relay->at, relay);
+        relay->at = NULL;
+    }
+    relay->worker = NULL;
+    rpcnet_call_del(call);
+    /* What was kept for that worker is in the next Assignment. */
+    rn_buffer_clear(&relay->up);
+    if (relay->unconsumed > 0) {
+        rpcnet_call_consume(relay->client, relay->unconsumed);
+        relay->unconsumed = 0;
+    }
+}
+
+static void on_frame(rpcnet_call *call, const void *bytes, size_t len, void *user) {
+    rn_relay *relay = user;
+    uint64_t now = rn_env_now(relay->data->env);
+    rn_worker_frame frame;
+    (void)call;
+    if (rn_worker_frame_parse(&frame, rn_bytes_of(bytes, len)) == RPCNET_OK) {
+        (void)rn_relay_handle(relay,
+                              rn_swap_stream_frame(&relay->swap, now, relay->pair, &frame));
+    } else {
+        (void)rn_relay_handle(relay, rn_swap_stream_fault(&relay->swap, now, relay->pair,
+                                                          "it sent bytes that are no frame"));
+    }
+}
+
+static void on_status(rpcnet_call *call, int code, const char *message,
+                      const rpcnet_metadata *trailers, void *user) {
+    rn_relay *relay = user;
+    (void)call;
+    (void)trailers;
+    RN_DEBUG(relay->data->env->log, "connection_swap::director",
+             "stream.id=%llu connection.id=%s code=%s err=%s worker call ended",
+             (unsigned long long)relay->stream_id, relay->connection_id,
+             rpcnet_grpc_code_name(code), message);
+    rn_env_defer(relay->data->env, &relay->call_lost);
+}
+
+void rn_relay_call_lost(void *user) {
+    rn_relay *relay = user;
+    if (relay->worker != NULL) {
+        rn_relay_lost(relay, RN_SWAP_LOST);
+    }
+}
+
+void rn_relay_lost(rn_relay *relay, enum rn_swap_reason reason) {
+    (void)rn_relay_handle(relay, rn_swap_stream_lost(&relay->swap, rn_env_now(relay->data->env),
+                                                     relay->pair, reason, rn_bytes_of(NULL, 0)));
+}
+
+static int send_assignment(rn_relay *relay, rn_link *link) {
+    static const rpcnet_call_callbacks callbacks = {
+        .on_message = on_frame, .on_status = on_status, .on_writable = drain_up};
+    rn_data *data = relay->data;
+    rpcnet_call_options options;
+    rpcnet_call_options_init(&options);
+    options.receive_max = RN_RELAY_MESSAGE_MAX + RN_FRAME_PREFIX_MAX;
+    options.send_max = data->scratch.limit;
+    int result = rpcnet_call_new(&relay->worker, link->channel, "/rpcnet.v1.Worker/Serve", &options,
+                                 &callbacks, relay);
+    if (result != RPCNET_OK) {
+        relay->worker = NULL;
+        return result;
+    }
+    rn_assignment_call call = {
+        .connection_id = rn_bytes_text(relay->connection_id),
+        .stream_id = relay->stream_id,
+        .method = rn_bytes_text(rpcnet_call_path(relay->client)),
+        .metadata = rn_metadata_list(rn_buffer_bytes(&relay->metadata), RN_ASSIGNMENT_METADATA,
+                                     relay->metadata_count)};
+    rn_buffer_clear(&data->scratch);
+    result = rn_assignment_append(&data->scratch, &relay->swap, &call, rn_env_now(data->env));
+    if (result == RPCNET_OK) {
+        result = rpcnet_call_send(relay->worker, data->scratch.data, data->scratch.len);
+    }
+    return result;
+}
+
+static bool assign(rn_relay *relay, rn_link *link) {
+    uint64_t now = rn_env_now(relay->data->env);
+    uint64_t window = relay->data->options.swap.credit_window;
+    uint64_t credit = relay->down.len == 0 ? window : 0;
+    rn_swap_stream_assign(&relay->swap, link->worker.id, rn_bytes_text(link->worker.label), credit);
+    relay->pair = relay->swap.pair;
+    rn_log_assigning(relay, link);
+    int result = send_assignment(relay, link);
+    relay->at = link;
+    rn_link_attach(link, relay);
+    rn_pace_init(&relay->pace, relay->data->options.stall_min_ns, credit > 0, now);
+    if (result != RPCNET_OK) {
+        return rn_relay_handle(
+            relay, rn_swap_stream_lost(&relay->swap, now, relay->pair, RN_SWAP_LOST,
+                                       rn_bytes_text(rpcnet_strerror(result))));
+    }
+    rn_relay_schedule(relay);
+    return true;
+}
+
+bool rn_relay_choose(rn_relay *relay) {
+    rn_link *link = rn_route(relay->data, &relay->swap);
+    if (link != NULL) {
+        return assign(relay, link);
+    }
+    return rn_relay_handle(relay,
+                           rn_swap_stream_nobody(&relay->swap, rn_env_now(relay->data->env)));
+}
+
+/* ---- what follows from an input ---- */
+
+static void note_changes(rn_relay *relay, const rn_swap_action *action) {
+    if (action->accepted) {
+        if (relay->moved) {
+            relay->data->swaps++;
+        }
+        rn_log_flows(relay, relay->at);
+        relay->moved = true;
+    }
+    if (action->lost != RN_SWAP_NONE || action->refused) {
+        rn_log_lost(relay, relay->at, action);
+    }
+}
+
+static bool relay_message(rn_relay *relay, const rn_swap_action *action) {
+    uint64_t now = rn_env_now(relay->data->env);
+    if (!rn_relay_deliver(relay, action->payload)) {
+        rn_swap_action end = rn_swap_stream_cancel(&relay->swap);
+        end.code = RPCNET_GRPC_RESOURCE_EXHAUSTED;
+        end.message = rn_bytes_text("out of memory for a message that the client does not take");
+        return rn_relay_handle(relay, end);
+    }
+    if (action->kind == RN_SWAP_RELAY) {
+        rn_pace_message(&relay->pace, now);
+        acknowledge(relay);
+    }
+    rn_relay_pass_credit(relay);
+    return true;
+}
+
+bool rn_relay_handle(rn_relay *relay, rn_swap_action action) {
+    uint8_t frame[RN_FRAME_PREFIX_MAX];
+    note_changes(relay, &action);
+    if (action.kind == RN_SWAP_END) {
+        rn_log_ended(relay, &action);
+        return rn_relay_finish(relay, &action);
+    }
+    if (action.close_worker) {
+        rn_relay_drop_worker(relay);
+    }
+    switch (action.kind) {
+    case RN_SWAP_RELAY:
+    case RN_SWAP_RELAY_EVENT:
+        if (!relay_message(relay, &action)) {
+            return false;
+        }
+        break;
+    case RN_SWAP_FORWARD:
+        rn_relay_send_up(relay,
+                         rn_bytes_of(frame, rn_frame_client_message_prefix(
+                                                frame, action.sequence, action.payload.len)),
+                         action.payload);
+        break;
+    case RN_SWAP_FORWARD_HALF_CLOSE:
+        rn_relay_send_up(relay, rn_bytes_of(frame, rn_frame_half_close(frame)),
+                         rn_bytes_of(NULL, 0));
+        break;
+    case RN_SWAP_CHOOSE:
+        return rn_relay_choose(relay);
+    default:
+        break;
+    }
+    rn_relay_schedule(relay);
+    return true;
+}

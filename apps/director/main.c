@@ -1,0 +1,194 @@
+/* director: the program: two ports, two planes, and how they end. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "director/config.h"
+#include "director/control/control.h"
+#include "director/data/data.h"
+
+extern char **environ;
+
+typedef struct director {
+    rn_director_config config;
+    rn_program program;
+    rpcnet_credentials *identity; /* inside the cluster */
+    rpcnet_credentials *public;   /* for clients */
+    uint8_t secret[RPCNET_SECRET_LEN];
+    rn_control control;
+    rn_data data;
+    rpcnet_server *user;
+} director;
+
+static int load_certificates(director *d) {
+    rn_certs certs;
+    rn_certs_find(&certs, &d->program);
+    rn_certs_pair identity = {.cert = d->config.common.cert,
+                              .key = d->config.common.key,
+                              .cert_option = "cert",
+                              .key_option = "key",
+                              .name = "director",
+                              .role = RN_ROLE_DIRECTOR,
+                              .require_client_certificate = true};
+    rn_certs_pair public = {.cert = d->config.user_cert,
+                            .key = d->config.user_key,
+                            .cert_option = "user-cert",
+                            .key_option = "user-key",
+                            .name = "server"};
+    int result = rn_certs_credentials(&certs, &d->program, &identity, &d->identity);
+    if (result == RPCNET_OK) {
+        result = rn_certs_credentials(&certs, &d->program, &public, &d->public);
+    }
+    if (result == RPCNET_OK) {
+        result = rn_certs_secret(&certs, &d->program, d->secret);
+    }
+    return result;
+}
+
+static void observe(void *user, uint64_t worker, enum rn_pool_sight sight) {
+    director *d = user;
+    rn_pool_observe(&d->control.pool, worker, sight);
+}
+
+static void pool_changed(void *user) {
+    director *d = user;
+    rn_data_pool_changed(&d->data);
+}
+
+static int start_control(director *d, uint64_t epoch) {
+    char address[RN_ADDRESS_TEXT_MAX];
+    int result = rn_program_resolve(&d->program, "mgmt-addr", d->config.mgmt_addr, address);
+    if (result != RPCNET_OK) {
+        return result;
+    }
+    rn_control_options options = {.env = d->program.env,
+                                  .address = address,
+                                  .credentials = d->identity,
+                                  .secret = d->secret,
+                                  .epoch = epoch,
+                                  .health_interval_ns = d->config.health_interval_ns,
+                                  .preferred_label = d->config.preferred_worker};
+    result = rn_control_start(&d->control, &options);
+    if (result != RPCNET_OK) {
+        return rn_program_bind_failed(&d->program, "mgmt-addr", d->config.mgmt_addr, result);
+    }
+    d->control.pool.changed = pool_changed;
+    d->control.pool.user = d;
+    return RPCNET_OK;
+}
+
+static int start_data(director *d, uint64_t epoch) {
+    const rn_director_config *config = &d->config;
+    rn_data_options options = {.env = d->program.env,
+                               .credentials = d->identity,
+                               .secret = d->secret,
+                               .epoch = epoch,
+                               .stall_min_ns = config->stall_min_ns,
+                               .memory_max = config->memory_max,
+                               .snapshot = &d->control.pool.snapshot,
+                               .observe = observe,
+                               .observe_user = d};
+    rn_swap_config_default(&options.swap);
+    options.swap.max_attempts = (uint32_t)config->max_attempts;
+    options.swap.park_ns = config->park_timeout_ns;
+    options.swap.journal_limit = config->journal_max;
+    options.swap.requests_limit = config->request_max;
+    rn_detector_config_default(&options.detector);
+    options.detector.interval_ns = config->probe_interval_ns;
+    options.detector.bound_ns = config->hang_timeout_ns;
+    options.detector.pause_ns = 4 * config->probe_interval_ns;
+    return rn_data_start(&d->data, &options);
+}
+
+static void drained(rpcnet_server *server, void *user) {
+    director *d = user;
+    (void)server;
+    RN_INFO(d->program.log, d->program.target, "swaps.total=%llu director stopped",
+            (unsigned long long)d->data.swaps);
+    rn_program_exit(&d->program, RN_EXIT_OK);
+}
+
+static int start_user(director *d) {
+    char address[RN_ADDRESS_TEXT_MAX];
+    const rn_director_config *config = &d->config;
+    int result = rn_program_resolve(&d->program, "user-addr", config->user_addr, address);
+    if (result != RPCNET_OK) {
+        return result;
+    }
+    rpcnet_server_options options;
+    rpcnet_server_options_init(&options);
+    options.credentials = d->public;
+    options.secret = d->secret;
+    options.limits.idle_timeout_ns = config->idle_timeout_ns;
+    options.limits.keep_alive_ns = config->keep_alive_ns;
+    options.limits.connections_max = config->connections_max;
+    options.limits.streams_max = config->streams_max;
+    options.limits.retry_above = config->retry_above;
+    options.callbacks.on_drained = drained;
+    options.user = d;
+    result = rpcnet_server_new(&d->user, d->program.env, address, &options);
+    if (result != RPCNET_OK) {
+        return rn_program_bind_failed(&d->program, "user-addr", config->user_addr, result);
+    }
+    rpcnet_server_set_fallback(d->user, rn_data_serve, &d->data);
+    return RPCNET_OK;
+}
+
+static void stop(void *user) {
+    director *d = user;
+    uint64_t now = rn_env_now(d->program.env);
+    RN_INFO(d->program.log, d->program.target, "streams=%zu draining", d->data.relays_count);
+    rn_control_goodbye(&d->control);
+    rpcnet_server_drain(d->user, now + d->config.drain_timeout_ns);
+}
+
+static int start(director *d) {
+    /* Grows from one director process to the next, so an older one's frames can be told apart. */
+    uint64_t epoch = rn_env_wall(d->program.env);
+    int result = load_certificates(d);
+    if (result == RPCNET_OK) {
+        result = start_control(d, epoch);
+    }
+    if (result == RPCNET_OK) {
+        result = start_data(d, epoch);
+    }
+    if (result == RPCNET_OK) {
+        result = start_user(d);
+    }
+    if (result == RPCNET_OK) {
+        RN_INFO(d->program.log, d->program.target, "user.addr=%s mgmt.addr=%s listening",
+                rpcnet_server_address(d->user), rpcnet_server_address(d->control.server));
+        rn_program_on_stop(&d->program, stop, d);
+    }
+    return result;
+}
+
+static void end(director *d) {
+    if (d->data.env != NULL) {
+        rn_data_stop(&d->data);
+    }
+    if (d->user != NULL) {
+        rpcnet_server_del(d->user);
+    }
+    if (d->control.env != NULL) {
+        rn_control_stop(&d->control);
+    }
+    rpcnet_credentials_del(d->identity);
+    rpcnet_credentials_del(d->public);
+    rn_secret_wipe(d->secret);
+}
+
+int main(int argc, char *argv[]) {
+    director *d = calloc(1, sizeof *d);
+    if (d == NULL) {
+        return RN_EXIT_RUNTIME;
+    }
+    if (rn_program_start(&d->program, &rn_director_program, &d->config, argc, argv, environ)) {
+        if (start(d) == RPCNET_OK) {
+            rn_program_run(&d->program);
+        }
+        end(d);
+    }
+    int code = rn_program_end(&d->program);
+    free(d);
+    return code;
+}
