@@ -104,7 +104,9 @@ int rn_protection_encrypt(uint8_t *out, const ngtcp2_crypto_aead *aead,
                           const ngtcp2_crypto_aead_ctx *key, const uint8_t *plain, size_t len,
                           const uint8_t *nonce, size_t nonce_len, const uint8_t *ad,
                           size_t ad_len) {
-    if ((ad[0] & LONG_HEADER_BIT) != 0) {
+    /* The tag of a Retry packet (RFC 9001, section 5.8) comes through here, too: it seals nothing,
+     * while a 1-RTT payload is never empty. */
+    if ((ad[0] & LONG_HEADER_BIT) != 0 || len == 0) {
         return rn_tls_handshake_seal(out, aead, key, plain, len, nonce, nonce_len, ad, ad_len);
     }
     rn_key_slot *slot = key->native_handle;

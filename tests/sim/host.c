@@ -134,6 +134,27 @@ static void resolve_cancel(rn_resolve *resolve) {
     free(resolve);
 }
 
+static void fire_turn_end(rn_sim_event *event, rn_sim *sim) {
+    rn_sim_host *host = RN_CONTAINER_OF(event, rn_sim_host, turn_end);
+    (void)sim;
+    while (!rn_list_empty(&host->deferred)) {
+        rn_deferred *deferred = RN_CONTAINER_OF(host->deferred.next, rn_deferred, link);
+        rn_list_remove(&deferred->link);
+        deferred->run(deferred->user);
+    }
+}
+
+/* The turn ends behind everything that happens now already. */
+static void defer(rn_env *env, rn_deferred *deferred) {
+    rn_sim_host *host = rn_sim_host_of(env);
+    if (!rn_list_linked(&deferred->link) && !host->killed) {
+        rn_list_append(&host->deferred, &deferred->link);
+        if (host->turn_end.index == 0 && !rn_list_linked(&host->turn_end.held)) {
+            rn_sim_event_set(host->sim, &host->turn_end, host->sim->now);
+        }
+    }
+}
+
 static const rn_env_ops host_ops = {
     .now = host_now,
     .wall = host_wall,
@@ -145,6 +166,7 @@ static const rn_env_ops host_ops = {
     .timer_new = timer_new,
     .timer_set = timer_set,
     .timer_del = timer_del,
+    .defer = defer,
     .resolve = resolve_start,
     .resolve_cancel = resolve_cancel,
 };
@@ -201,6 +223,8 @@ rn_env *rn_sim_host_new(rn_sim *sim, const char *address) {
     rn_list_init(&host->timers);
     rn_list_init(&host->resolves);
     rn_list_init(&host->held);
+    rn_list_init(&host->deferred);
+    rn_sim_event_init(&host->turn_end, host, fire_turn_end, NULL);
     rn_log_sink sink = {.wall = log_wall, .write = log_write, .user = host};
     rn_sim_require(rn_log_new(&host->env.log, sim->log_filter, &sink, NULL) == RPCNET_OK, "log");
     rn_list_append(&sim->hosts, &host->link);
@@ -218,6 +242,14 @@ static void drop_held(rn_sim_host *host) {
     }
 }
 
+/* Deferred work belongs to its owner; it is only let go of. */
+static void drop_deferred(rn_sim_host *host) {
+    rn_sim_event_cancel(host->sim, &host->turn_end);
+    while (!rn_list_empty(&host->deferred)) {
+        rn_list_remove(host->deferred.next);
+    }
+}
+
 void rn_sim_host_kill(rn_env *env) {
     rn_sim_host *host = rn_sim_host_of(env);
     rn_sim *sim = host->sim;
@@ -226,6 +258,7 @@ void rn_sim_host_kill(rn_env *env) {
     host->killed = true;
     host->paused = false;
     drop_held(host);
+    drop_deferred(host);
     RN_LIST_FOREACH(link, after, &host->sockets) {
         rn_sim_udp_unplug(RN_CONTAINER_OF(link, rn_udp, link));
     }
@@ -271,6 +304,7 @@ void rn_sim_host_del(rn_sim_host *host) {
     rn_list *link;
     rn_list *after;
     drop_held(host);
+    drop_deferred(host);
     RN_LIST_FOREACH(link, after, &host->sockets) {
         rn_sim_udp_close(RN_CONTAINER_OF(link, rn_udp, link));
     }

@@ -85,6 +85,8 @@ struct rn_sim_host {
     rn_list timers;
     rn_list resolves;
     rn_list held; /* events that wait for resume */
+    rn_list deferred; /* rn_deferred of rn_env */
+    rn_sim_event turn_end;
 };
 
 struct rn_udp {
