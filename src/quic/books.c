@@ -1,4 +1,5 @@
-/* books: see the header. Nothing here judges the peer; ngtcp2 sees the same frames next and does. */
+/* books: see the header. Nothing here judges the peer; ngtcp2 sees the same frames next and does.
+ */
 #include "quic/books.h"
 
 #include <stdlib.h>
@@ -21,7 +22,7 @@ static void drop_piece(rn_books *books, rn_stream_piece *piece) {
 void rn_books_fini(rn_books *books) {
     rn_list *link;
     rn_list *after;
-    RN_LIST_FOREACH (link, after, &books->pieces) {
+    RN_LIST_FOREACH(link, after, &books->pieces) {
         drop_piece(books, RN_CONTAINER_OF(link, rn_stream_piece, link));
     }
 }
@@ -229,7 +230,7 @@ void rn_books_stream_delivered(rn_books *books, int64_t stream_id, uint64_t offs
     if (books->pieces_count > 0) {
         rn_list *link;
         rn_list *after;
-        RN_LIST_FOREACH (link, after, &books->pieces) {
+        RN_LIST_FOREACH(link, after, &books->pieces) {
             rn_stream_piece *piece = RN_CONTAINER_OF(link, rn_stream_piece, link);
             if (piece->stream_id == stream_id && piece->offset + piece->len <= offset) {
                 drop_piece(books, piece);

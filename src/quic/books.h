@@ -17,10 +17,10 @@
 #include "quic/frame_walk.h"
 
 enum {
-    RN_BOOKS_RANGES_MAX = 64,     /* ranges of received packet numbers; the oldest are let go */
-    RN_BOOKS_PEER_IDS_MAX = 16,   /* active ids of the peer (we allow 8 at once) */
+    RN_BOOKS_RANGES_MAX = 64,   /* ranges of received packet numbers; the oldest are let go */
+    RN_BOOKS_PEER_IDS_MAX = 16, /* active ids of the peer (we allow 8 at once) */
     RN_BOOKS_HANDSHAKE_DONE_MAX = 8,
-    RN_BOOKS_PIECES_MAX = 256     /* out-of-order pieces of a connection */
+    RN_BOOKS_PIECES_MAX = 256 /* out-of-order pieces of a connection */
 };
 
 typedef struct rn_packet_range {
@@ -44,9 +44,9 @@ typedef struct rn_stream_piece {
 } rn_stream_piece;
 
 typedef struct rn_books {
-    uint64_t packet_number_next;    /* above all 1-RTT packet numbers that we have sent */
-    uint64_t packets_under_key;     /* sealed with the present transmit key (AEAD limits) */
-    uint64_t largest_acknowledged;  /* by the peer */
+    uint64_t packet_number_next;   /* above all 1-RTT packet numbers that we have sent */
+    uint64_t packets_under_key;    /* sealed with the present transmit key (AEAD limits) */
+    uint64_t largest_acknowledged; /* by the peer */
     bool any_acknowledged;
 
     rn_packet_range received[RN_BOOKS_RANGES_MAX]; /* ascending, apart from one another */

@@ -112,8 +112,8 @@ static int make_first_id(rn_conn *conn) {
 static int start_tls(rn_conn *conn, const rn_tls_expect *expect) {
     rn_tls_events events = {.secret = take_secret, .quic = quic_of, .user = conn};
     const rn_endpoint_config *config = &conn->endpoint->config;
-    int result = rn_tls_session_new(&conn->tls, config->tls, conn->server, expect, config->alpn,
-                                    &events);
+    int result =
+        rn_tls_session_new(&conn->tls, config->tls, conn->server, expect, config->alpn, &events);
     if (result == RPCNET_OK) {
         ngtcp2_conn_set_tls_native_handle(conn->quic, rn_tls_session_native(conn->tls));
         ngtcp2_conn_set_keep_alive_timeout(conn->quic, config->limits.keep_alive_ns == 0
@@ -124,9 +124,9 @@ static int start_tls(rn_conn *conn, const rn_tls_expect *expect) {
 }
 
 static int library_result(int error) {
-    return error == 0                    ? RPCNET_OK
-           : error == NGTCP2_ERR_NOMEM   ? RPCNET_ERR_MEMORY
-                                         : RPCNET_ERR_PROTOCOL;
+    return error == 0                  ? RPCNET_OK
+           : error == NGTCP2_ERR_NOMEM ? RPCNET_ERR_MEMORY
+                                       : RPCNET_ERR_PROTOCOL;
 }
 
 static void register_conn(rn_conn *conn) {
@@ -214,9 +214,9 @@ static int connect_quic(rn_conn *conn, const rn_connect_options *options) {
     rn_env_random(conn->endpoint->config.env, random_id, sizeof random_id);
     ngtcp2_cid_init(&first_destination, random_id, 18);
     rn_conn_reference_path(&options->local, &options->remote, &path);
-    return library_result(ngtcp2_conn_client_new(
-        &conn->quic, &first_destination, &conn->own_ids[0].id, &path, NGTCP2_PROTO_VER_V1,
-        &callbacks, &settings, &params, NULL, conn));
+    return library_result(ngtcp2_conn_client_new(&conn->quic, &first_destination,
+                                                 &conn->own_ids[0].id, &path, NGTCP2_PROTO_VER_V1,
+                                                 &callbacks, &settings, &params, NULL, conn));
 }
 
 int rn_conn_connect(rn_conn **out, rn_endpoint *endpoint, const rn_connect_options *options) {
@@ -266,7 +266,7 @@ void rn_conn_del(rn_conn *conn) {
     rn_list_remove(&conn->link);
     rn_list_remove(&conn->ready_link);
     rn_heap_remove(&endpoint->timers, &conn->timer);
-    RN_LIST_FOREACH (link, after, &conn->streams) {
+    RN_LIST_FOREACH(link, after, &conn->streams) {
         rn_stream_del(RN_CONTAINER_OF(link, rn_stream, link));
     }
     ngtcp2_conn_del(conn->quic);

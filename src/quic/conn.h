@@ -32,8 +32,8 @@ enum rn_close_cause {
 
 typedef struct rn_close {
     enum rn_close_cause cause;
-    bool application; /* `code` is of the application (HTTP/3), not of the transport */
-    uint64_t code;    /* wire code of the CONNECTION_CLOSE that was sent or received */
+    bool application;             /* `code` is of the application (HTTP/3), not of the transport */
+    uint64_t code;                /* wire code of the CONNECTION_CLOSE that was sent or received */
     char text[RN_CLOSE_TEXT_MAX]; /* for people; may hold bytes of the peer */
 } rn_close;
 

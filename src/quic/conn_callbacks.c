@@ -1,4 +1,5 @@
 /* conn_callbacks: what ngtcp2 tells a connection while it reads and writes packets. */
+#include <stdio.h>
 #include <string.h>
 
 #include "quic/conn_internal.h"
@@ -77,7 +78,8 @@ static int handshake_completed(ngtcp2_conn *quic, void *user) {
     conn->handshake_counted = false;
     endpoint->stats.handshakes--;
     endpoint->stats.handshakes_completed++;
-    strcpy(conn->peer_identity, rn_tls_session_peer_identity(conn->tls));
+    snprintf(conn->peer_identity, sizeof conn->peer_identity, "%s",
+             rn_tls_session_peer_identity(conn->tls));
     if (conn->server && send_address_token(conn) != 0) {
         return NGTCP2_ERR_CALLBACK_FAILURE;
     }
@@ -87,8 +89,7 @@ static int handshake_completed(ngtcp2_conn *quic, void *user) {
     return 0;
 }
 
-static int received_address_token(ngtcp2_conn *quic, const uint8_t *token, size_t len,
-                                  void *user) {
+static int received_address_token(ngtcp2_conn *quic, const uint8_t *token, size_t len, void *user) {
     rn_conn *conn = user;
     (void)quic;
     if (conn->handler.address_token != NULL) {
@@ -147,8 +148,8 @@ static int stream_acknowledged(ngtcp2_conn *quic, int64_t id, uint64_t offset, u
         return 0;
     }
     rn_send_ring_release(&stream->ring, offset + len);
-    if (stream->wants_room &&
-        rn_send_ring_room(&stream->ring) >= stream->ring.limit / 4 && !stream->write_closed) {
+    if (stream->wants_room && rn_send_ring_room(&stream->ring) >= stream->ring.limit / 4 &&
+        !stream->write_closed) {
         stream->wants_room = false;
         if (conn->handler.stream_room != NULL && !conn->close_asked) {
             conn->handler.stream_room(conn, stream, conn->user);

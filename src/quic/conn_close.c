@@ -40,7 +40,7 @@ static void finish(rn_conn *conn, enum rn_conn_state state) {
     if (handler.closed != NULL) {
         handler.closed(conn, &conn->close, conn->user);
     }
-    RN_LIST_FOREACH (link, after, &conn->streams) {
+    RN_LIST_FOREACH(link, after, &conn->streams) {
         rn_stream_del(RN_CONTAINER_OF(link, rn_stream, link));
     }
     ngtcp2_conn_del(conn->quic);
@@ -93,8 +93,7 @@ static void write_close(rn_conn *conn, const ngtcp2_ccerr *error) {
 
 void rn_conn_close_now(rn_conn *conn) {
     ngtcp2_ccerr error;
-    ngtcp2_ccerr_set_application_error(&error, conn->close.code,
-                                       (const uint8_t *)conn->close.text,
+    ngtcp2_ccerr_set_application_error(&error, conn->close.code, (const uint8_t *)conn->close.text,
                                        strlen(conn->close.text));
     write_close(conn, &error);
     finish(conn, RN_CONN_CLOSING);
@@ -143,8 +142,7 @@ static void fail_telling(rn_conn *conn, int code) {
     conn->close.code = error.error_code;
     if (certificate[0] != '\0') {
         conn->close.cause = RN_CLOSE_HANDSHAKE_FAILED;
-        snprintf(conn->close.text, sizeof conn->close.text, "certificate refused: %s",
-                 certificate);
+        snprintf(conn->close.text, sizeof conn->close.text, "certificate refused: %s", certificate);
     } else {
         snprintf(conn->close.text, sizeof conn->close.text, "%s", ngtcp2_strerror(code));
     }
@@ -164,7 +162,8 @@ void rn_conn_fail(rn_conn *conn, int error) {
         rn_conn_abandon(conn, RN_CLOSE_HANDSHAKE_TIMEOUT, "the handshake took too long");
         break;
     case NGTCP2_ERR_RECV_VERSION_NEGOTIATION:
-        rn_conn_abandon(conn, RN_CLOSE_HANDSHAKE_FAILED, "the server does not speak QUIC version 1");
+        rn_conn_abandon(conn, RN_CLOSE_HANDSHAKE_FAILED,
+                        "the server does not speak QUIC version 1");
         break;
     case NGTCP2_ERR_DROP_CONN:
     case NGTCP2_ERR_RETRY:

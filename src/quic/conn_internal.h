@@ -21,8 +21,8 @@ enum {
     RN_FLIGHT_SEGMENTS_MAX = 64, /* the kernel's limit for UDP_SEGMENT */
     RN_URGENCY_LEVELS = 8,       /* RFC 9218 */
     RN_URGENCY_DEFAULT = 3,
-    RN_OWN_IDS_MAX = 64,         /* connection ids that we issue in a connection's life and keep */
-    RN_ACTIVE_IDS = 8            /* of each side at once */
+    RN_OWN_IDS_MAX = 64, /* connection ids that we issue in a connection's life and keep */
+    RN_ACTIVE_IDS = 8    /* of each side at once */
 };
 
 enum rn_conn_state {
@@ -42,7 +42,7 @@ struct rn_stream {
     uint64_t received; /* offset of the next byte to be delivered */
     uint64_t consumed; /* of them, given back as window */
     unsigned urgency;
-    bool finish;        /* FIN follows the last byte of the ring */
+    bool finish; /* FIN follows the last byte of the ring */
     bool finish_sent;
     bool write_closed;  /* reset, or the peer wants no more */
     bool window_closed; /* stream flow control holds bytes back */
@@ -57,9 +57,9 @@ typedef struct rn_own_id {
 
 struct rn_conn {
     rn_endpoint *endpoint;
-    rn_list link;        /* rn_endpoint.conns */
-    rn_list ready_link;  /* rn_endpoint.ready */
-    rn_heap_node timer;  /* rn_endpoint.timers */
+    rn_list link;       /* rn_endpoint.conns */
+    rn_list ready_link; /* rn_endpoint.ready */
+    rn_heap_node timer; /* rn_endpoint.timers */
     enum rn_conn_state state;
     bool server;
     bool handshake_counted; /* in rn_endpoint.stats.handshakes */
@@ -72,7 +72,7 @@ struct rn_conn {
 
     rn_protection protection;
     rn_books books;
-    ngtcp2_cid original_id;          /* what the client chose for its first packets; server only */
+    ngtcp2_cid original_id; /* what the client chose for its first packets; server only */
     rn_own_id own_ids[RN_OWN_IDS_MAX]; /* by sequence number */
     size_t own_ids_count;
 

@@ -37,8 +37,8 @@ void rn_stream_del(rn_stream *stream) {
 
 /* In its turn exactly while it has something to send and window to send it. */
 void rn_stream_update_ready(rn_stream *stream) {
-    bool pending = rn_send_ring_unsent(&stream->ring) > 0 ||
-                   (stream->finish && !stream->finish_sent);
+    bool pending =
+        rn_send_ring_unsent(&stream->ring) > 0 || (stream->finish && !stream->finish_sent);
     bool ready = pending && !stream->write_closed && !stream->window_closed;
     if (!ready) {
         rn_list_remove(&stream->ready);

@@ -56,9 +56,8 @@ static ngtcp2_ssize write_packet(rn_conn *conn, ngtcp2_path *path, ngtcp2_pkt_in
         if (fin) {
             flags |= NGTCP2_WRITE_STREAM_FLAG_FIN;
         }
-        ngtcp2_ssize len =
-            ngtcp2_conn_writev_stream(conn->quic, path, info, out, capacity, &taken, flags,
-                                      stream->id, vectors, count, now);
+        ngtcp2_ssize len = ngtcp2_conn_writev_stream(conn->quic, path, info, out, capacity, &taken,
+                                                     flags, stream->id, vectors, count, now);
         if (taken >= 0) {
             note_sent(stream, (size_t)taken, fin && (size_t)taken == offered);
         }

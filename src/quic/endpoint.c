@@ -95,8 +95,8 @@ static rn_conn *find_by_address(const rn_endpoint *endpoint, const rn_address *r
 
 static void route(rn_endpoint *endpoint, const rn_datagram *datagram) {
     ngtcp2_version_cid ids;
-    int decoded = ngtcp2_pkt_decode_version_cid(&ids, datagram->data, datagram->len,
-                                                RN_CONNECTION_ID_LEN);
+    int decoded =
+        ngtcp2_pkt_decode_version_cid(&ids, datagram->data, datagram->len, RN_CONNECTION_ID_LEN);
     if (decoded != 0 && decoded != NGTCP2_ERR_VERSION_NEGOTIATION) {
         endpoint->stats.datagrams_dropped++;
         return;
@@ -128,7 +128,7 @@ void rn_endpoint_receive(rn_endpoint *endpoint, const rn_datagram *datagram) {
 void rn_endpoint_unreachable(rn_endpoint *endpoint) {
     rn_list *link;
     rn_list *after;
-    RN_LIST_FOREACH (link, after, &endpoint->conns) {
+    RN_LIST_FOREACH(link, after, &endpoint->conns) {
         rn_conn *conn = RN_CONTAINER_OF(link, rn_conn, link);
         if (conn->handler.unreachable != NULL && !conn->close_asked) {
             conn->handler.unreachable(conn, conn->user);

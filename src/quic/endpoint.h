@@ -22,14 +22,14 @@ typedef struct rn_quic_limits {
     uint64_t idle_timeout_ns;
     uint64_t keep_alive_ns; /* 0: no keep-alive */
     uint64_t handshake_timeout_ns;
-    size_t send_ring_bytes;          /* of each stream */
-    uint64_t stream_window_bytes;    /* what the peer may send on a stream before we consume */
+    size_t send_ring_bytes;       /* of each stream */
+    uint64_t stream_window_bytes; /* what the peer may send on a stream before we consume */
     uint64_t connection_window_bytes;
-    uint64_t streams_bidi_max;       /* open at once by the peer */
+    uint64_t streams_bidi_max; /* open at once by the peer */
     uint64_t streams_uni_max;
-    size_t connections_max;          /* of the endpoint */
-    size_t handshakes_max;           /* unfinished ones that we accept; more are dropped */
-    size_t retry_above;              /* unfinished handshakes from which on Retry is asked */
+    size_t connections_max; /* of the endpoint */
+    size_t handshakes_max;  /* unfinished ones that we accept; more are dropped */
+    size_t retry_above;     /* unfinished handshakes from which on Retry is asked */
 } rn_quic_limits;
 
 #define RN_QUIC_LIMITS_DEFAULT                                                                     \
@@ -83,7 +83,8 @@ typedef struct rn_endpoint_config {
 } rn_endpoint_config;
 
 int rn_endpoint_new(rn_endpoint **out, const rn_endpoint_config *config);
-/* Drops all connections without a word to their peers (handlers get `closed` with RN_CLOSE_LOCAL). */
+/* Drops all connections without a word to their peers (handlers get `closed` with RN_CLOSE_LOCAL).
+ */
 void rn_endpoint_del(rn_endpoint *endpoint);
 
 typedef struct rn_connect_options {

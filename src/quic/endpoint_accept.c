@@ -25,21 +25,18 @@ static token_verdict judge_token(const rn_endpoint *endpoint, const rn_datagram 
         return verdict;
     }
     if (header->token[0] == NGTCP2_CRYPTO_TOKEN_MAGIC_RETRY2) {
-        if (ngtcp2_crypto_verify_retry_token2(&verdict.original_id, header->token,
-                                              header->tokenlen, key, RN_SECRET_KEY_LEN,
-                                              header->version, &datagram->remote.sa,
-                                              datagram->remote.len, &header->dcid,
-                                              TOKEN_RETRY_LIFE_S * NGTCP2_SECONDS, wall) == 0) {
+        if (ngtcp2_crypto_verify_retry_token2(
+                &verdict.original_id, header->token, header->tokenlen, key, RN_SECRET_KEY_LEN,
+                header->version, &datagram->remote.sa, datagram->remote.len, &header->dcid,
+                TOKEN_RETRY_LIFE_S * NGTCP2_SECONDS, wall) == 0) {
             verdict.type = NGTCP2_TOKEN_TYPE_RETRY;
         } else {
             verdict.invalid = true;
         }
     } else if (header->token[0] == NGTCP2_CRYPTO_TOKEN_MAGIC_REGULAR &&
-               ngtcp2_crypto_verify_regular_token(header->token, header->tokenlen, key,
-                                                  RN_SECRET_KEY_LEN, &datagram->remote.sa,
-                                                  datagram->remote.len,
-                                                  TOKEN_REGULAR_LIFE_S * NGTCP2_SECONDS,
-                                                  wall) == 0) {
+               ngtcp2_crypto_verify_regular_token(
+                   header->token, header->tokenlen, key, RN_SECRET_KEY_LEN, &datagram->remote.sa,
+                   datagram->remote.len, TOKEN_REGULAR_LIFE_S * NGTCP2_SECONDS, wall) == 0) {
         verdict.type = NGTCP2_TOKEN_TYPE_NEW_TOKEN;
     }
     return verdict;
@@ -52,8 +49,7 @@ static void accept_connection(rn_endpoint *endpoint, const rn_datagram *datagram
         .header = header,
         .local = datagram->local,
         .remote = datagram->remote,
-        .original_id =
-            verdict->type == NGTCP2_TOKEN_TYPE_RETRY ? &verdict->original_id : NULL,
+        .original_id = verdict->type == NGTCP2_TOKEN_TYPE_RETRY ? &verdict->original_id : NULL,
         .token_type = verdict->type};
     if (rn_conn_accept(&conn, endpoint, &info) != RPCNET_OK) {
         endpoint->stats.connections_refused++;

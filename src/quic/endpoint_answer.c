@@ -86,9 +86,9 @@ void rn_answer_version(rn_endpoint *endpoint, const rn_datagram *datagram,
     answer *slot = begin(endpoint, datagram);
     if (slot != NULL &&
         end(endpoint, slot,
-            ngtcp2_pkt_write_version_negotiation(slot->bytes, sizeof slot->bytes, random,
-                                                 ids->scid, ids->scidlen, ids->dcid, ids->dcidlen,
-                                                 versions, sizeof versions / sizeof versions[0]))) {
+            ngtcp2_pkt_write_version_negotiation(slot->bytes, sizeof slot->bytes, random, ids->scid,
+                                                 ids->scidlen, ids->dcid, ids->dcidlen, versions,
+                                                 sizeof versions / sizeof versions[0]))) {
         endpoint->stats.version_negotiations_sent++;
     }
 }
@@ -106,11 +106,10 @@ void rn_answer_retry(rn_endpoint *endpoint, const rn_datagram *datagram,
         token, endpoint->secrets.token_key, RN_SECRET_KEY_LEN, header->version,
         &datagram->remote.sa, datagram->remote.len, &id, &header->dcid,
         rn_env_wall(endpoint->config.env));
-    if (token_len > 0 &&
-        end(endpoint, slot,
-            ngtcp2_crypto_write_retry(slot->bytes, sizeof slot->bytes, header->version,
-                                      &header->scid, &id, &header->dcid, token,
-                                      (size_t)token_len))) {
+    if (token_len > 0 && end(endpoint, slot,
+                             ngtcp2_crypto_write_retry(slot->bytes, sizeof slot->bytes,
+                                                       header->version, &header->scid, &id,
+                                                       &header->dcid, token, (size_t)token_len))) {
         endpoint->stats.retries_sent++;
     }
 }

@@ -12,46 +12,46 @@ struct rn_packet_key {
     gnutls_aead_cipher_hd_t cipher;
 };
 
-typedef struct suite {
+typedef struct suite_info {
     uint16_t id;
     gnutls_cipher_algorithm_t aead;
     gnutls_cipher_algorithm_t header;
     gnutls_mac_algorithm_t mac;
     size_t key_len;
     size_t secret_len;
-} suite;
+} suite_info;
 
 /* TLS 1.3 suites of RFC 8446, appendix B.4. Header protection with AES is one ECB block, which is
  * CBC under a zero IV. */
-static const suite *find_suite(uint16_t id) {
-    static const suite suites[] = {
+static const suite_info *find_suite(uint16_t suite) {
+    static const suite_info suites[] = {
         {0x1301, GNUTLS_CIPHER_AES_128_GCM, GNUTLS_CIPHER_AES_128_CBC, GNUTLS_MAC_SHA256, 16, 32},
         {0x1302, GNUTLS_CIPHER_AES_256_GCM, GNUTLS_CIPHER_AES_256_CBC, GNUTLS_MAC_SHA384, 32, 48},
         {0x1303, GNUTLS_CIPHER_CHACHA20_POLY1305, GNUTLS_CIPHER_CHACHA20_32, GNUTLS_MAC_SHA256, 32,
          32}};
     for (size_t i = 0; i < sizeof suites / sizeof suites[0]; i++) {
-        if (suites[i].id == id) {
+        if (suites[i].id == suite) {
             return &suites[i];
         }
     }
     return NULL;
 }
 
-size_t rn_tls_suite_secret_len(uint16_t id) {
-    const suite *found = find_suite(id);
+size_t rn_tls_suite_secret_len(uint16_t suite) {
+    const suite_info *found = find_suite(suite);
     return found != NULL ? found->secret_len : 0;
 }
 
-size_t rn_tls_suite_key_len(uint16_t id) {
-    const suite *found = find_suite(id);
+size_t rn_tls_suite_key_len(uint16_t suite) {
+    const suite_info *found = find_suite(suite);
     return found != NULL ? found->key_len : 0;
 }
 
-int rn_tls_expand_label(uint16_t id, const uint8_t *secret, const char *label, uint8_t *out,
+int rn_tls_expand_label(uint16_t suite, const uint8_t *secret, const char *label, uint8_t *out,
                         size_t len) {
     enum { LABEL_MAX = 32 };
     static const char prefix[] = "tls13 ";
-    const suite *found = find_suite(id);
+    const suite_info *found = find_suite(suite);
     size_t label_len = strlen(label);
     if (found == NULL || label_len > LABEL_MAX || len > 255) {
         return RPCNET_ERR_ARGUMENT;
@@ -75,9 +75,9 @@ int rn_tls_expand_label(uint16_t id, const uint8_t *secret, const char *label, u
     return result == 0 ? RPCNET_OK : RPCNET_ERR_TLS;
 }
 
-int rn_packet_key_new(rn_packet_key **out, uint16_t id, const uint8_t *secret,
+int rn_packet_key_new(rn_packet_key **out, uint16_t suite, const uint8_t *secret,
                       uint8_t iv[RN_PACKET_IV_LEN]) {
-    const suite *found = find_suite(id);
+    const suite_info *found = find_suite(suite);
     if (found == NULL) {
         return RPCNET_ERR_ARGUMENT;
     }
@@ -86,14 +86,14 @@ int rn_packet_key_new(rn_packet_key **out, uint16_t id, const uint8_t *secret,
         return RPCNET_ERR_MEMORY;
     }
     uint8_t bytes[32];
-    int result = rn_tls_expand_label(id, secret, "quic key", bytes, found->key_len);
+    int result = rn_tls_expand_label(suite, secret, "quic key", bytes, found->key_len);
     if (result == RPCNET_OK) {
-        result = rn_tls_expand_label(id, secret, "quic iv", iv, RN_PACKET_IV_LEN);
+        result = rn_tls_expand_label(suite, secret, "quic iv", iv, RN_PACKET_IV_LEN);
     }
     if (result == RPCNET_OK) {
         gnutls_datum_t datum = {.data = bytes, .size = (unsigned)found->key_len};
         result = gnutls_aead_cipher_init(&key->cipher, found->aead, &datum) == 0 ? RPCNET_OK
-                                                                                : RPCNET_ERR_TLS;
+                                                                                 : RPCNET_ERR_TLS;
     }
     explicit_bzero(bytes, sizeof bytes);
     if (result != RPCNET_OK) {
@@ -132,8 +132,8 @@ int rn_packet_key_open(rn_packet_key *key, uint8_t *out, const uint8_t *sealed, 
                : RPCNET_ERR_PROTOCOL;
 }
 
-int rn_header_key_new(ngtcp2_crypto_cipher_ctx *out, uint16_t id, const uint8_t *key) {
-    const suite *found = find_suite(id);
+int rn_header_key_new(ngtcp2_crypto_cipher_ctx *out, uint16_t suite, const uint8_t *key) {
+    const suite_info *found = find_suite(suite);
     if (found == NULL) {
         return RPCNET_ERR_ARGUMENT;
     }

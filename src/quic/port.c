@@ -12,7 +12,7 @@ struct rn_port {
     rn_endpoint *endpoint;
     rn_timer *timer;
     rn_deferred flush;
-    rn_transmit held; /* the socket had no room for it; len 0: none */
+    rn_transmit held;  /* the socket had no room for it; len 0: none */
     uint64_t deadline; /* what the timer is set to */
 };
 
@@ -66,8 +66,7 @@ static bool send_flight(rn_port *port, const rn_transmit *flight) {
     return true;
 }
 
-static void flush(void *user) {
-    rn_port *port = user;
+void rn_port_flush(rn_port *port) {
     rn_transmit flight;
     if (port->held.len > 0) {
         /* Its bytes lie in the endpoint's buffer, which stays as it is until the next pull. */
@@ -83,6 +82,10 @@ static void flush(void *user) {
         }
     }
     set_timer(port);
+}
+
+static void flush(void *user) {
+    rn_port_flush(user);
 }
 
 int rn_port_new(rn_port **out, const rn_port_config *config) {

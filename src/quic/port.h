@@ -19,6 +19,9 @@ int rn_port_new(rn_port **out, const rn_port_config *config);
 /* Closes the socket and drops the endpoint (rn_endpoint_del). Not inside a callback of the port's
  * own connections. */
 void rn_port_del(rn_port *port);
+/* Pulls and sends what is there now instead of at the end of the turn: the last packets before
+ * rn_port_del. Not inside a callback of the port's own connections. */
+void rn_port_flush(rn_port *port);
 
 rn_endpoint *rn_port_endpoint(rn_port *port);
 const rn_address *rn_port_address(const rn_port *port); /* where it is bound */

@@ -29,7 +29,7 @@ static void slot_del(rn_key_slot *slot) {
 void rn_protection_fini(rn_protection *protection) {
     rn_list *link;
     rn_list *after;
-    RN_LIST_FOREACH (link, after, &protection->slots) {
+    RN_LIST_FOREACH(link, after, &protection->slots) {
         slot_del(RN_CONTAINER_OF(link, rn_key_slot, link));
     }
     explicit_bzero(protection, sizeof *protection);
@@ -176,7 +176,7 @@ int rn_protection_update(rn_protection *protection, uint8_t *receive_secret,
 void rn_protection_delete_key(rn_protection *protection, ngtcp2_crypto_aead_ctx *key) {
     rn_list *link;
     rn_list *after;
-    RN_LIST_FOREACH (link, after, &protection->slots) {
+    RN_LIST_FOREACH(link, after, &protection->slots) {
         rn_key_slot *slot = RN_CONTAINER_OF(link, rn_key_slot, link);
         if (slot == key->native_handle) {
             slot_del(slot);

@@ -60,8 +60,8 @@ bool rn_secrets_owns_connection_id(const rn_secrets *secrets, const uint8_t *id,
 
 int rn_secrets_reset_token(const rn_secrets *secrets, const ngtcp2_cid *id,
                            uint8_t out[NGTCP2_STATELESS_RESET_TOKENLEN]) {
-    return ngtcp2_crypto_generate_stateless_reset_token(out, secrets->reset_key,
-                                                        RN_SECRET_KEY_LEN, id) == 0
+    return ngtcp2_crypto_generate_stateless_reset_token(out, secrets->reset_key, RN_SECRET_KEY_LEN,
+                                                        id) == 0
                ? RPCNET_OK
                : RPCNET_ERR_TLS;
 }

@@ -97,6 +97,7 @@ int rn_send_ring_append(rn_send_ring *ring, const rn_bytes *pieces, size_t count
         const uint8_t *data = pieces[i].data;
         for (size_t left = pieces[i].len; left > 0;) {
             if (at == RN_SEND_CHUNK_BYTES) {
+                assert(added != NULL); /* reserve has counted */
                 ring->last->next = added;
                 ring->last = added;
                 added = added->next;
@@ -117,6 +118,7 @@ int rn_send_ring_append(rn_send_ring *ring, const rn_bytes *pieces, size_t count
         ring->cursor = ring->first;
         ring->cursor_offset = ring->first_offset;
         while (ring->next - ring->cursor_offset >= RN_SEND_CHUNK_BYTES) {
+            assert(ring->cursor != NULL); /* the chunk of `end` is beyond */
             ring->cursor = ring->cursor->next;
             ring->cursor_offset += RN_SEND_CHUNK_BYTES;
         }

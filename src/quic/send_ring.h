@@ -26,7 +26,7 @@ typedef struct rn_send_ring {
     rn_send_chunk *last;
     rn_send_chunk *cursor; /* holds `next`; NULL when next is beyond the last chunk's bytes */
     rn_send_chunk *spare;
-    uint64_t first_offset; /* of first->bytes[0]; those of the others follow */
+    uint64_t first_offset;  /* of first->bytes[0]; those of the others follow */
     uint64_t cursor_offset; /* of cursor->bytes[0] */
     uint64_t start;
     uint64_t next;

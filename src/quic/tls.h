@@ -1,6 +1,7 @@
 /* tls: certificates, handshakes and packet keys, as the connection needs them.
  *
- * One implementation is linked: tls_gnutls*.c in the product. The rest of quic knows no TLS library.
+ * One implementation is linked: tls_gnutls*.c in the product. The rest of quic knows no TLS
+ * library.
  *
  * Identities. A certificate of the cluster carries its role as a URI in the subject alternative
  * name: "rpcnet://role/director", "rpcnet://role/worker/<label>". A certificate without such a URI
@@ -28,8 +29,8 @@ enum {
 };
 
 enum rn_tls_client_auth {
-    RN_TLS_CLIENT_AUTH_NONE,     /* clients are not asked for a certificate */
-    RN_TLS_CLIENT_AUTH_REQUIRED  /* a valid certificate of the CA, or no connection */
+    RN_TLS_CLIENT_AUTH_NONE,    /* clients are not asked for a certificate */
+    RN_TLS_CLIENT_AUTH_REQUIRED /* a valid certificate of the CA, or no connection */
 };
 
 typedef struct rn_tls_config {
@@ -54,7 +55,8 @@ const char *rn_tls_context_identity(const rn_tls_context *context);
 /* Seconds since 1970 when our own certificate expires; 0 without a certificate. */
 int64_t rn_tls_context_expiry(const rn_tls_context *context);
 
-/* What a client demands of the server's certificate, beyond a chain to the CA. Exactly one is set. */
+/* What a client demands of the server's certificate, beyond a chain to the CA. Exactly one is set.
+ */
 typedef struct rn_tls_expect {
     const char *server_name; /* DNS name or IP address that the certificate must bear */
     const char *identity;    /* role URI that it must bear */
@@ -74,7 +76,8 @@ int rn_tls_session_new(rn_tls_session **out, rn_tls_context *context, bool serve
 void rn_tls_session_del(rn_tls_session *session);
 /* What ngtcp2_conn_set_tls_native_handle wants. */
 void *rn_tls_session_native(rn_tls_session *session);
-/* After the handshake: the role URI of the peer's certificate, "" when it has none or showed none. */
+/* After the handshake: the role URI of the peer's certificate, "" when it has none or showed none.
+ */
 const char *rn_tls_session_peer_identity(const rn_tls_session *session);
 /* After a failed handshake: why the peer's certificate was refused; "" when that was not it. */
 const char *rn_tls_session_failure(const rn_tls_session *session);

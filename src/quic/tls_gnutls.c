@@ -78,9 +78,8 @@ static int read_identity(gnutls_x509_crt_t certificate, char out[RN_TLS_IDENTITY
 
 static int load_own(rn_tls_context *context, const rn_tls_config *config,
                     char error[RN_TLS_ERROR_MAX]) {
-    int result = gnutls_certificate_set_x509_key_file(context->credentials,
-                                                      config->certificate_file, config->key_file,
-                                                      GNUTLS_X509_FMT_PEM);
+    int result = gnutls_certificate_set_x509_key_file(
+        context->credentials, config->certificate_file, config->key_file, GNUTLS_X509_FMT_PEM);
     if (result < 0) {
         snprintf(error, RN_TLS_ERROR_MAX, "cannot use certificate %s with key %s: %s",
                  config->certificate_file, config->key_file, gnutls_strerror(result));
@@ -123,8 +122,7 @@ int rn_tls_context_new(rn_tls_context **out, const rn_tls_config *config,
                                                            GNUTLS_X509_FMT_PEM);
         if (found <= 0) {
             snprintf(error, RN_TLS_ERROR_MAX, "cannot read CA certificates from %s: %s",
-                     config->ca_file,
-                     found < 0 ? gnutls_strerror(found) : "no certificate in it");
+                     config->ca_file, found < 0 ? gnutls_strerror(found) : "no certificate in it");
             result = RPCNET_ERR_TLS;
         }
         context->verify = true;
@@ -198,8 +196,8 @@ static int verify_peer(gnutls_session_t gnutls) {
     gnutls_typed_vdata_st data[2];
     unsigned count = 0;
     data[count].type = GNUTLS_DT_KEY_PURPOSE_OID;
-    data[count].data = (unsigned char *)(session->server ? GNUTLS_KP_TLS_WWW_CLIENT
-                                                         : GNUTLS_KP_TLS_WWW_SERVER);
+    data[count].data =
+        (unsigned char *)(session->server ? GNUTLS_KP_TLS_WWW_CLIENT : GNUTLS_KP_TLS_WWW_SERVER);
     data[count++].size = 0;
     if (session->server_name != NULL) {
         data[count].type = GNUTLS_DT_DNS_HOSTNAME;
@@ -228,8 +226,8 @@ static int verify_peer(gnutls_session_t gnutls) {
         strcmp(session->expected_identity, session->peer_identity) != 0) {
         char why[RN_TLS_ERROR_MAX];
         snprintf(why, sizeof why, "the peer is %s%s, not %s",
-                 session->peer_identity[0] != '\0' ? "" : "without a role",
-                 session->peer_identity, session->expected_identity);
+                 session->peer_identity[0] != '\0' ? "" : "without a role", session->peer_identity,
+                 session->expected_identity);
         return refuse(session, why);
     }
     return 0;
@@ -254,8 +252,8 @@ static int secret_function(gnutls_session_t gnutls, gnutls_record_encryption_lev
         }
         return 0;
     }
-    if (receive != NULL && ngtcp2_crypto_derive_and_install_rx_key(quic, NULL, NULL, NULL, level,
-                                                                   receive, len) != 0) {
+    if (receive != NULL &&
+        ngtcp2_crypto_derive_and_install_rx_key(quic, NULL, NULL, NULL, level, receive, len) != 0) {
         return -1;
     }
     if (transmit != NULL && ngtcp2_crypto_derive_and_install_tx_key(quic, NULL, NULL, NULL, level,
@@ -281,7 +279,8 @@ static int set_expectations(rn_tls_session *session, const rn_tls_expect *expect
         if (strlen(expect->identity) >= sizeof session->expected_identity) {
             return RPCNET_ERR_ARGUMENT;
         }
-        strcpy(session->expected_identity, expect->identity);
+        snprintf(session->expected_identity, sizeof session->expected_identity, "%s",
+                 expect->identity);
         return RPCNET_OK;
     }
     session->server_name = strdup(expect->server_name);

@@ -84,7 +84,7 @@ struct rn_sim_host {
     rn_list sockets;
     rn_list timers;
     rn_list resolves;
-    rn_list held; /* events that wait for resume */
+    rn_list held;     /* events that wait for resume */
     rn_list deferred; /* rn_deferred of rn_env */
     rn_sim_event turn_end;
 };

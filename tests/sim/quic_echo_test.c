@@ -247,8 +247,7 @@ static void wire_open(world *w, wire *raw) {
 }
 
 static void wire_send(world *w, wire *raw, const uint8_t *bytes, size_t len) {
-    rn_transmit transmit = {
-        .remote = w->address, .data = bytes, .len = len, .segment_size = len};
+    rn_transmit transmit = {.remote = w->address, .data = bytes, .len = len, .segment_size = len};
     assert_int_equal(w->client_env->ops->udp_send(raw->udp, &transmit), RPCNET_OK);
     rn_sim_run_for(w->sim, RN_SECOND);
 }
@@ -257,7 +256,8 @@ static void unknown_versions_are_answered(void **state) {
     (void)state;
     world w;
     wire raw;
-    uint8_t initial[1200] = {0xc0, 0xba, 0xba, 0xba, 0xba, 8, 1, 2, 3, 4, 5, 6, 7, 8, 4, 9, 9, 9, 9};
+    uint8_t initial[1200] = {0xc0, 0xba, 0xba, 0xba, 0xba, 8, 1, 2, 3, 4,
+                             5,    6,    7,    8,    4,    9, 9, 9, 9};
     begin(&w, 8, NULL);
     start_server(&w, NULL);
     wire_open(&w, &raw);
@@ -504,8 +504,7 @@ static void books_know_what_ngtcp2_does_not_tell(void **state) {
     assert_int_equal(server->peer_ids_count + 1, w.client.conn->own_ids_count);
     for (size_t i = 0; i < server->peer_ids_count; i++) {
         const rn_peer_id *peer = &server->peer_ids[i];
-        assert_true(
-            ngtcp2_cid_eq(&peer->id, &w.client.conn->own_ids[peer->sequence].id));
+        assert_true(ngtcp2_cid_eq(&peer->id, &w.client.conn->own_ids[peer->sequence].id));
     }
     assert_memory_equal(w.client.conn->protection.phase[0].receive,
                         w.server.conn->protection.phase[0].transmit, 32);

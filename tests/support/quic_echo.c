@@ -23,8 +23,8 @@ static int load_tls(rn_tls_context **out, const char *certs, const char *name, c
     rn_tls_config config = {.certificate_file = name != NULL ? crt : NULL,
                             .key_file = name != NULL ? key : NULL,
                             .ca_file = authority,
-                            .client_auth = require ? RN_TLS_CLIENT_AUTH_REQUIRED
-                                                   : RN_TLS_CLIENT_AUTH_NONE};
+                            .client_auth =
+                                require ? RN_TLS_CLIENT_AUTH_REQUIRED : RN_TLS_CLIENT_AUTH_NONE};
     int result = rn_tls_context_new(out, &config, error);
     if (result != RPCNET_OK) {
         fprintf(stderr, "%s\n", error);
@@ -68,8 +68,8 @@ static void write_back(rn_stream *stream) {
     }
 }
 
-static void server_data(rn_conn *conn, rn_stream *stream, const uint8_t *data, size_t len,
-                        bool fin, void *user) {
+static void server_data(rn_conn *conn, rn_stream *stream, const uint8_t *data, size_t len, bool fin,
+                        void *user) {
     rn_echo_server *server = user;
     held *kept = rn_stream_user(stream);
     if (kept == NULL) {
@@ -118,7 +118,7 @@ static void server_closed(rn_conn *conn, const rn_close *close, void *user) {
     rn_echo_server *server = user;
     rn_list *link;
     rn_list *after;
-    RN_LIST_FOREACH (link, after, &server->held) {
+    RN_LIST_FOREACH(link, after, &server->held) {
         held *kept = RN_CONTAINER_OF(link, held, link);
         if (kept->conn == conn) {
             free_held(kept);
@@ -229,8 +229,8 @@ static void client_available(rn_conn *conn, void *user) {
     open_streams(user);
 }
 
-static void client_data(rn_conn *conn, rn_stream *stream, const uint8_t *data, size_t len,
-                        bool fin, void *user) {
+static void client_data(rn_conn *conn, rn_stream *stream, const uint8_t *data, size_t len, bool fin,
+                        void *user) {
     rn_echo_client *client = user;
     rn_echo_stream *echo = rn_stream_user(stream);
     (void)conn;

@@ -32,14 +32,14 @@ typedef struct rn_echo_stream {
     rn_stream *stream;
     uint64_t sent;
     uint64_t echoed;
-    bool ended;  /* FIN came back behind the last byte */
+    bool ended; /* FIN came back behind the last byte */
     bool closed;
 } rn_echo_stream;
 
 typedef struct rn_echo_client {
     rn_port *port;
     rn_tls_context *tls;
-    rn_conn *conn; /* NULL once closed */
+    rn_conn *conn;  /* NULL once closed */
     uint64_t bytes; /* for each stream */
     size_t streams_wanted;
     rn_echo_stream streams[RN_ECHO_STREAMS_MAX];

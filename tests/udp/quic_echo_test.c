@@ -44,9 +44,9 @@ static void end(world *w) {
 }
 
 static void start_server(world *w, const char *address, bool require_client) {
-    rn_echo_server_options options = {
-        .certificate = require_client ? "director" : "server", .require_client = require_client,
-        .limits = RN_QUIC_LIMITS_DEFAULT};
+    rn_echo_server_options options = {.certificate = require_client ? "director" : "server",
+                                      .require_client = require_client,
+                                      .limits = RN_QUIC_LIMITS_DEFAULT};
     assert_int_equal(rn_address_parse(&options.bind, address), RPCNET_OK);
     assert_int_equal(rn_echo_server_start(&w->server, w->env, RN_TEST_CERTS, &options), RPCNET_OK);
 }

@@ -1,6 +1,6 @@
-/* check: asks a worker's MGMT port for its health (grpc.health.v1) in a steady rhythm. A worker that
- * does not answer three times, or says that it does not serve, is suspect; one whose port is closed
- * is dead. */
+/* check: asks a worker's MGMT port for its health (grpc.health.v1) in a steady rhythm. A worker
+ * that does not answer three times, or says that it does not serve, is suspect; one whose port is
+ * closed is dead. */
 #include <stdio.h>
 #include <stdlib.h>
 

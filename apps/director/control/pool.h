@@ -54,7 +54,7 @@ typedef struct rn_pool {
     size_t count;
     uint64_t ids;
     rn_pool_snapshot snapshot;
-    void (*changed)(void *user); /* the snapshot is another one */
+    void (*changed)(void *user);                       /* the snapshot is another one */
     void (*removed)(rn_pool_entry *entry, void *user); /* before an entry is freed */
     void *user;
 } rn_pool;

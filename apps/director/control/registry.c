@@ -84,8 +84,8 @@ static void register_worker(rn_control *control, rpcnet_call *call,
         refuse(call, RPCNET_GRPC_INVALID_ARGUMENT, "an address is not host:port");
         return;
     }
-    switch (rn_pool_add(&control->pool, label, user_addr, mgmt_addr, request->incarnation,
-                        &entry)) {
+    switch (
+        rn_pool_add(&control->pool, label, user_addr, mgmt_addr, request->incarnation, &entry)) {
     case RPCNET_OK:
         answer_registration(control, call, entry);
         break;

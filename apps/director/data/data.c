@@ -10,7 +10,7 @@ static void pool_changed(void *user) {
     rn_list *link;
     rn_list *after;
     rn_links_sync(data);
-    RN_LIST_FOREACH (link, after, &data->relays) {
+    RN_LIST_FOREACH(link, after, &data->relays) {
         rn_relay_retry(RN_CONTAINER_OF(link, rn_relay, link));
     }
 }
@@ -35,7 +35,7 @@ void rn_data_stop(rn_data *data) {
     rn_list *after;
     data->ending = true;
     rn_deferred_cancel(&data->pool_changed);
-    RN_LIST_FOREACH (link, after, &data->relays) {
+    RN_LIST_FOREACH(link, after, &data->relays) {
         rn_relay_del(RN_CONTAINER_OF(link, rn_relay, link));
     }
     rn_links_stop(data);

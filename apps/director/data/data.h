@@ -16,7 +16,8 @@ enum {
     RN_LINK_MESSAGE_SLACK = 1 << 20,
     RN_RELAY_METADATA_MAX = 64 * 1024,
     RN_RELAY_MESSAGE_MAX = 4 << 20, /* one message, of a client or to it */
-    /* Kept for a ring without room: what credit (or the client's window) allows, and one message. */
+    /* Kept for a ring without room: what credit (or the client's window) allows, and one message.
+     */
     RN_RELAY_KEPT_MAX = 8 << 20,
     RN_RELAY_PROMPT_MAX = 64 /* bytes of a prompt that the log shows */
 };
@@ -99,7 +100,7 @@ typedef struct rn_relay {
     char connection_id[32]; /* "conn-<n>" */
     uint64_t stream_id;
     char prompt[RN_RELAY_PROMPT_MAX * 4 + 1]; /* made safe for the log */
-    rn_buffer metadata; /* for Assignments */
+    rn_buffer metadata;                       /* for Assignments */
     size_t metadata_count;
 
     rn_swap_stream swap;
@@ -112,8 +113,8 @@ typedef struct rn_relay {
     rn_swap_pair pair;   /* of the call */
     bool moved;          /* it is not the stream's first worker */
 
-    rn_buffer down; /* messages that the client's ring had no room for: length, bytes */
-    rn_buffer up;   /* frames that the worker's ring had no room for, likewise */
+    rn_buffer down;    /* messages that the client's ring had no room for: length, bytes */
+    rn_buffer up;      /* frames that the worker's ring had no room for, likewise */
     size_t unconsumed; /* client bytes whose window is given back once `up` is empty */
 
     bool finishing; /* finish the client's call once `down` is empty */

@@ -237,7 +237,7 @@ void rn_links_sync(rn_data *data) {
     const rn_pool_snapshot *snapshot = data->options.snapshot;
     rn_list *entry;
     rn_list *after;
-    RN_LIST_FOREACH (entry, after, &data->links) {
+    RN_LIST_FOREACH(entry, after, &data->links) {
         rn_link *link = RN_CONTAINER_OF(entry, rn_link, link);
         link->gone = !in_snapshot(snapshot, link->worker.id);
         if (link->gone && link->streams == 0) {

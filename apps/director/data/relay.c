@@ -1,5 +1,5 @@
-/* relay: one client stream from its call to its end. What the client does is in relay_client.c, what
- * the worker does in relay_worker.c; what follows from it is decided by swap/stream.h. */
+/* relay: one client stream from its call to its end. What the client does is in relay_client.c,
+ * what the worker does in relay_worker.c; what follows from it is decided by swap/stream.h. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,9 +53,8 @@ static int keep_metadata(rn_relay *relay) {
         const void *value;
         size_t value_len;
         rpcnet_metadata_at(metadata, i, &name, &name_len, &value, &value_len);
-        int result =
-            rn_metadata_append(&relay->metadata, RN_ASSIGNMENT_METADATA,
-                               rn_bytes_of(name, name_len), rn_bytes_of(value, value_len));
+        int result = rn_metadata_append(&relay->metadata, RN_ASSIGNMENT_METADATA,
+                                        rn_bytes_of(name, name_len), rn_bytes_of(value, value_len));
         if (result != RPCNET_OK) {
             return result;
         }

@@ -116,8 +116,7 @@ static void on_cancelled(rpcnet_call *call, int code, void *user) {
     (void)call;
     (void)code;
     rn_buffer_clear(&relay->down);
-    if (relay->finishing ||
-        rn_relay_handle(relay, rn_swap_stream_cancel(&relay->swap))) {
+    if (relay->finishing || rn_relay_handle(relay, rn_swap_stream_cancel(&relay->swap))) {
         rn_relay_del(relay);
     }
 }

@@ -98,8 +98,7 @@ static void on_frame(rpcnet_call *call, const void *bytes, size_t len, void *use
     rn_worker_frame frame;
     (void)call;
     if (rn_worker_frame_parse(&frame, rn_bytes_of(bytes, len)) == RPCNET_OK) {
-        (void)rn_relay_handle(relay,
-                              rn_swap_stream_frame(&relay->swap, now, relay->pair, &frame));
+        (void)rn_relay_handle(relay, rn_swap_stream_frame(&relay->swap, now, relay->pair, &frame));
     } else {
         (void)rn_relay_handle(relay, rn_swap_stream_fault(&relay->swap, now, relay->pair,
                                                           "it sent bytes that are no frame"));
@@ -144,12 +143,12 @@ static int send_assignment(rn_relay *relay, rn_link *link) {
         relay->worker = NULL;
         return result;
     }
-    rn_assignment_call call = {
-        .connection_id = rn_bytes_text(relay->connection_id),
-        .stream_id = relay->stream_id,
-        .method = rn_bytes_text(rpcnet_call_path(relay->client)),
-        .metadata = rn_metadata_list(rn_buffer_bytes(&relay->metadata), RN_ASSIGNMENT_METADATA,
-                                     relay->metadata_count)};
+    rn_assignment_call call = {.connection_id = rn_bytes_text(relay->connection_id),
+                               .stream_id = relay->stream_id,
+                               .method = rn_bytes_text(rpcnet_call_path(relay->client)),
+                               .metadata =
+                                   rn_metadata_list(rn_buffer_bytes(&relay->metadata),
+                                                    RN_ASSIGNMENT_METADATA, relay->metadata_count)};
     rn_buffer_clear(&data->scratch);
     result = rn_assignment_append(&data->scratch, &relay->swap, &call, rn_env_now(data->env));
     if (result == RPCNET_OK) {
@@ -170,9 +169,9 @@ static bool assign(rn_relay *relay, rn_link *link) {
     rn_link_attach(link, relay);
     rn_pace_init(&relay->pace, relay->data->options.stall_min_ns, credit > 0, now);
     if (result != RPCNET_OK) {
-        return rn_relay_handle(
-            relay, rn_swap_stream_lost(&relay->swap, now, relay->pair, RN_SWAP_LOST,
-                                       rn_bytes_text(rpcnet_strerror(result))));
+        return rn_relay_handle(relay,
+                               rn_swap_stream_lost(&relay->swap, now, relay->pair, RN_SWAP_LOST,
+                                                   rn_bytes_text(rpcnet_strerror(result))));
     }
     rn_relay_schedule(relay);
     return true;
@@ -237,8 +236,8 @@ bool rn_relay_handle(rn_relay *relay, rn_swap_action action) {
         break;
     case RN_SWAP_FORWARD:
         rn_relay_send_up(relay,
-                         rn_bytes_of(frame, rn_frame_client_message_prefix(
-                                                frame, action.sequence, action.payload.len)),
+                         rn_bytes_of(frame, rn_frame_client_message_prefix(frame, action.sequence,
+                                                                           action.payload.len)),
                          action.payload);
         break;
     case RN_SWAP_FORWARD_HALF_CLOSE:

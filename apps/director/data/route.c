@@ -17,7 +17,6 @@ rn_link *rn_route(rn_data *data, const rn_swap_stream *stream) {
                                             .state = snapshot->workers[i].state,
                                             .preferred = snapshot->workers[i].preferred};
     }
-    size_t chosen =
-        rn_pick(workers, count, stream->tried, stream->tried_count, &data->picked_last);
+    size_t chosen = rn_pick(workers, count, stream->tried, stream->tried_count, &data->picked_last);
     return chosen == RN_PICK_NONE ? NULL : links[chosen];
 }

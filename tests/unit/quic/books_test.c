@@ -219,8 +219,8 @@ static void what_a_flight_reveals_is_noted(void **state) {
     put_ack(&p, 0, 0, 0, 0);
     put_stream(&p, 0, 0, "token");
     rn_books_sent(&books, 1, p.bytes, len_of(&p));
-    assert_int_equal(books.dirty, RN_DIRTY_PACKET_NUMBERS | RN_DIRTY_ACKED_RECEIVED |
-                                      RN_DIRTY_STREAM_BYTES);
+    assert_int_equal(books.dirty,
+                     RN_DIRTY_PACKET_NUMBERS | RN_DIRTY_ACKED_RECEIVED | RN_DIRTY_STREAM_BYTES);
     assert_int_equal(books.packet_number_next, 2);
     rn_books_fini(&books);
 }

@@ -44,9 +44,9 @@ static void every_suite_seals_and_opens(void **state) {
         assert_int_equal(rn_packet_key_seal(key, sealed, (const uint8_t *)"hello", 5, iv,
                                             (const uint8_t *)"ad", 2),
                          RPCNET_OK);
-        assert_int_equal(rn_packet_key_open(key, opened, sealed, sizeof sealed, iv,
-                                            (const uint8_t *)"ad", 2),
-                         RPCNET_OK);
+        assert_int_equal(
+            rn_packet_key_open(key, opened, sealed, sizeof sealed, iv, (const uint8_t *)"ad", 2),
+            RPCNET_OK);
         assert_memory_equal(opened, "hello", 5);
         for (size_t bit = 0; bit < 8 * sizeof sealed; bit++) {
             sealed[bit / 8] ^= (uint8_t)(1U << bit % 8);

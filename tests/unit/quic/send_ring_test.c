@@ -67,8 +67,7 @@ static void agrees_with_offsets(void **state) {
                 rn_send_ring_sent(&ring, unsent == 0 ? 0 : next_random(&random) % (unsent + 1));
             } else {
                 uint64_t in_flight = ring.next - ring.start;
-                rn_send_ring_release(&ring,
-                                     ring.start + next_random(&random) % (in_flight + 1));
+                rn_send_ring_release(&ring, ring.start + next_random(&random) % (in_flight + 1));
             }
             if (ring.end - ring.start > LIMIT) {
                 fail_msg("over the limit with seed %llu", (unsigned long long)seed);
