@@ -1,0 +1,231 @@
+/* client: connects, starts the streams, and adds up at the end. */
+#include "client/client.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "base/units.h"
+#include "common/certs.h"
+
+enum {
+    LAST_WORDS_MS = 20, /* for what the connection has still to send when the client ends */
+    TEXT_PATH_MAX = PATH_MAX
+};
+
+static void flush(void *user) {
+    rn_client *client = user;
+    if (fflush(client->report.out) != 0 || client->report.failed) {
+        rn_program_fail(&client->program, "cannot write to standard output or file");
+    }
+}
+
+/* ---- the end ---- */
+
+static void finish(rn_client *client) {
+    rn_program *program = &client->program;
+    rpcnet_channel_stats stats = {0};
+    if (client->finishing) {
+        return;
+    }
+    client->finishing = true;
+    rpcnet_channel_get_stats(client->channel, &stats);
+    for (uint64_t i = 0; i < client->config.streams; i++) {
+        const rn_sequence *sequence = &client->streams[i].sequence;
+        client->report.lost += sequence->lost;
+        client->report.duplicated += sequence->duplicated;
+        client->report.reordered += sequence->reordered;
+    }
+    client->report.streams = client->config.streams;
+    rn_report_summary(&client->report, &stats, client->interrupted);
+    flush(client);
+    if (!rn_report_is_clean(&client->report) || client->report.streams_failed > 0) {
+        program->exit_code = RN_EXIT_RUNTIME;
+    }
+    rpcnet_channel_del(client->channel);
+    client->channel = NULL;
+    program->env->ops->timer_set(client->timer,
+                                 rn_env_now(program->env) + LAST_WORDS_MS * RN_MILLISECOND);
+}
+
+void rn_client_stream_over(rn_client_stream *stream, bool failed) {
+    rn_client *client = stream->client;
+    client->report.streams_failed += failed ? 1 : 0;
+    client->open--;
+    if (client->open == 0) {
+        finish(client);
+    }
+}
+
+static void on_stop(void *user) {
+    rn_client *client = user;
+    client->interrupted = true;
+    if (!client->started) {
+        rn_program_exit(&client->program, RN_EXIT_RUNTIME);
+        return;
+    }
+    for (uint64_t i = 0; i < client->config.streams; i++) {
+        if (client->streams[i].call != NULL) {
+            rpcnet_call_cancel(client->streams[i].call);
+        }
+    }
+}
+
+/* ---- the start ---- */
+
+static void start(rn_client *client) {
+    client->started = true;
+    client->program.env->ops->timer_set(client->timer, RN_NEVER);
+    client->open = client->config.streams;
+    for (uint64_t i = 0; i < client->config.streams && !client->finishing; i++) {
+        rn_client_stream_start(&client->streams[i]);
+    }
+}
+
+static void on_state(rpcnet_channel *channel, enum rpcnet_channel_state state,
+                     enum rpcnet_loss loss, const char *text, void *user) {
+    (void)channel;
+    rn_client *client = user;
+    rn_program *program = &client->program;
+    if (state == RPCNET_CHANNEL_READY && !client->started) {
+        start(client);
+    } else if (state == RPCNET_CHANNEL_WAITING && client->started && !client->finishing) {
+        RN_ERROR(program->log, program->target, "err=%s connection to director lost", text);
+    } else if (state == RPCNET_CHANNEL_WAITING && !client->started) {
+        snprintf(client->trouble, sizeof client->trouble, "%s", text);
+        RN_DEBUG(program->log, program->target, "target=%s err=%s cannot connect; trying again",
+                 client->config.target, text);
+        if (loss == RPCNET_LOSS_REFUSED) {
+            rn_program_fail_setting(program, "target",
+                                    "%s: %s; is it a director's USER address, and is its "
+                                    "certificate of the authority that --ca names?",
+                                    client->config.target, text);
+        }
+    }
+}
+
+/* Nobody answered in time, or the last words were said. */
+static void on_timer(void *user) {
+    rn_client *client = user;
+    rn_program *program = &client->program;
+    if (client->finishing) {
+        rn_program_exit(program, program->exit_code);
+        return;
+    }
+    char timeout[RN_UNITS_TEXT_MAX];
+    rn_duration_format(client->config.connect_timeout_ns, timeout);
+    rn_program_fail_setting(
+        program, "target", "cannot reach a director at %s within %s%s%s; is it running?",
+        client->config.target, timeout, client->trouble[0] != '\0' ? ": " : "", client->trouble);
+}
+
+/* The file for the text of stream `number`: as named, or with .2, .3 ... behind it. */
+static int open_text(rn_client *client, rn_client_stream *stream) {
+    char path[TEXT_PATH_MAX];
+    const char *name = client->config.output_text;
+    if (name == NULL) {
+        return RPCNET_OK;
+    }
+    int len = stream->number == 1
+                  ? snprintf(path, sizeof path, "%s", name)
+                  : snprintf(path, sizeof path, "%s.%" PRIu64, name, stream->number);
+    errno = ENAMETOOLONG;
+    stream->text = len > 0 && (size_t)len < sizeof path ? fopen(path, "we") : NULL;
+    if (stream->text == NULL) {
+        return rn_program_fail_setting(&client->program, "output-text", "cannot write %s: %s", name,
+                                       strerror(errno));
+    }
+    return RPCNET_OK;
+}
+
+static int make_streams(rn_client *client) {
+    uint64_t count = client->config.streams;
+    client->streams = calloc(count, sizeof *client->streams);
+    if (client->streams == NULL) {
+        return rn_program_fail(&client->program, "no memory for %" PRIu64 " streams", count);
+    }
+    int result = RPCNET_OK;
+    for (uint64_t i = 0; i < count && result == RPCNET_OK; i++) {
+        rn_client_stream *stream = &client->streams[i];
+        stream->client = client;
+        stream->number = i + 1;
+        rn_sequence_init(&stream->sequence);
+        result = open_text(client, stream);
+    }
+    return result;
+}
+
+static int connect_to(rn_client *client, const rpcnet_channel_callbacks *callbacks) {
+    rn_program *program = &client->program;
+    const rn_client_config *config = &client->config;
+    rpcnet_channel_options options;
+    rpcnet_channel_options_init(&options);
+    options.credentials = client->credentials;
+    options.server_name = config->server_name;
+    options.identity = config->server_identity;
+    options.callbacks = *callbacks;
+    options.user = client;
+    int result = rpcnet_channel_new(&client->channel, program->env, config->target, &options);
+    if (result != RPCNET_OK) {
+        client->channel = NULL;
+        return rn_program_fail_setting(program, "target", "cannot connect to %s: %s",
+                                       config->target, rpcnet_strerror(result));
+    }
+    return RPCNET_OK;
+}
+
+int rn_client_open(rn_client *client) {
+    rn_program *program = &client->program;
+    const rn_client_config *config = &client->config;
+    uint32_t random;
+    bool is_text = config->print == RN_PRINT_TEXT;
+    rn_report_init(&client->report, (enum rn_client_print)config->print, stdout,
+                   is_text ? stderr : stdout);
+    rn_deferred_init(&client->flush, flush, client);
+    rn_env_random(program->env, &random, sizeof random);
+    snprintf(client->prompt, sizeof client->prompt, "prompt-%08" PRIx32, random);
+    rn_certs certs;
+    rn_certs_find(&certs, program);
+    const rn_certs_pair pair = {.cert = config->common.cert,
+                                .key = config->common.key,
+                                .cert_option = "cert",
+                                .key_option = "key"};
+    int result = rn_certs_credentials(&certs, program, &pair, &client->credentials);
+    if (result == RPCNET_OK) {
+        result = make_streams(client);
+    }
+    if (result != RPCNET_OK) {
+        return result;
+    }
+    result = rn_env_timer_new(program->env, on_timer, client, &client->timer);
+    if (result != RPCNET_OK) {
+        return rn_program_fail(program, "%s", rpcnet_strerror(result));
+    }
+    const rpcnet_channel_callbacks callbacks = {.on_state = on_state};
+    result = connect_to(client, &callbacks);
+    if (result == RPCNET_OK) {
+        program->env->ops->timer_set(client->timer,
+                                     rn_env_now(program->env) + config->connect_timeout_ns);
+        rn_program_on_stop(program, on_stop, client);
+    }
+    return result;
+}
+
+void rn_client_close(rn_client *client) {
+    client->finishing = true;
+    rn_deferred_cancel(&client->flush);
+    for (uint64_t i = 0; client->streams != NULL && i < client->config.streams; i++) {
+        rpcnet_call_del(client->streams[i].call);
+        if (client->streams[i].text != NULL && fclose(client->streams[i].text) != 0) {
+            rn_program_fail_setting(&client->program, "output-text", "cannot write: %s",
+                                    strerror(errno));
+        }
+    }
+    if (client->channel != NULL) {
+        rpcnet_channel_del(client->channel);
+    }
+    client->program.env->ops->timer_del(client->timer);
+    rpcnet_credentials_del(client->credentials);
+    rn_report_fini(&client->report);
+    free(client->streams);
+}
