@@ -25,11 +25,12 @@ static int new_connection_id(ngtcp2_conn *quic, ngtcp2_cid *id, uint8_t *token, 
     (void)quic;
     (void)len;
     if (conn->own_ids_count == RN_OWN_IDS_MAX) {
-        /* Retired ids at the front are let go of; sequence numbers are counted by ngtcp2. */
+        /* The oldest one is let go of, if it is retired: 8 at the most are not. */
         if (!conn->own_ids[0].retired) {
             return NGTCP2_ERR_CALLBACK_FAILURE;
         }
         conn->own_ids_count--;
+        conn->own_ids_first++;
         memmove(&conn->own_ids[0], &conn->own_ids[1],
                 conn->own_ids_count * sizeof conn->own_ids[0]);
     }

@@ -73,8 +73,9 @@ struct rn_conn {
     rn_protection protection;
     rn_books books;
     ngtcp2_cid original_id; /* what the client chose for its first packets; server only */
-    rn_own_id own_ids[RN_OWN_IDS_MAX]; /* by sequence number */
+    rn_own_id own_ids[RN_OWN_IDS_MAX]; /* in the order of their sequence numbers */
     size_t own_ids_count;
+    uint64_t own_ids_first; /* sequence number of own_ids[0] */
 
     rn_map *streams_by_id;
     rn_list streams;
