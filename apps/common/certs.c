@@ -1,7 +1,6 @@
 /* certs: where certificates lie and what is said when they are missing or the wrong ones. */
 #include "common/certs.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,77 +9,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/text.h"
-
 enum {
     SECRET_FILE_MAX = 256, /* bytes; a file of 64 digits and white space */
     COMMAND_MAX = 160
 };
 
-bool rn_label_is_valid(const char *label) {
-    size_t len = strlen(label);
-    if (len == 0 || len > RN_LABEL_MAX || strchr("._-", label[0]) != NULL) {
-        return false;
-    }
-    return strspn(label, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") ==
-           len;
-}
-
 static bool join(char out[PATH_MAX], const char *folder, const char *name, const char *suffix) {
-    const char *slash = strcmp(folder, "/") == 0 ? "" : "/";
-    int len = snprintf(out, PATH_MAX, "%s%s%s%s", folder, slash, name, suffix);
+    int len = snprintf(out, PATH_MAX, "%s/%s%s", folder, name, suffix);
     return len > 0 && len < PATH_MAX;
-}
-
-/* Has `folder` a certs/ with an authority in it? */
-static bool has_certs(const char *folder, char out[PATH_MAX]) {
-    char certs[PATH_MAX];
-    char ca[PATH_MAX];
-    if (!join(certs, folder, "certs", "") || !join(ca, certs, "ca.crt", "") ||
-        access(ca, R_OK) != 0) {
-        return false;
-    }
-    memcpy(out, certs, sizeof certs);
-    return true;
-}
-
-static bool is_open_to_all(const char *folder) {
-    struct stat status;
-    return stat(folder, &status) != 0 || (status.st_mode & S_IWOTH) != 0;
-}
-
-/* Cuts the last component off; false: it was the root. */
-static bool go_up(char path[PATH_MAX]) {
-    char *slash = strrchr(path, '/');
-    if (slash == NULL || path[1] == '\0') {
-        return false;
-    }
-    slash[slash == path ? 1 : 0] = '\0';
-    return true;
-}
-
-bool rn_certs_search(const char *here, const char *program, char out[PATH_MAX]) {
-    char path[PATH_MAX];
-    if (here != NULL && strlen(here) < sizeof path && here[0] == '/') {
-        if (has_certs(here, out)) {
-            return true;
-        }
-        strcpy(path, here);
-        while (go_up(path)) {
-            if (!is_open_to_all(path) && has_certs(path, out)) {
-                return true;
-            }
-        }
-    }
-    if (program != NULL && strlen(program) < sizeof path && program[0] == '/') {
-        strcpy(path, program);
-        while (go_up(path)) {
-            if (!is_open_to_all(path) && has_certs(path, out)) {
-                return true;
-            }
-        }
-    }
-    return false;
 }
 
 void rn_certs_find(rn_certs *certs, const rn_program *program) {
@@ -215,46 +151,6 @@ int rn_certs_credentials(const rn_certs *certs, rn_program *program, const rn_ce
     }
     *out = credentials;
     return RPCNET_OK;
-}
-
-static int digit_value(char c) {
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    if (c >= 'a' && c <= 'f') {
-        return c - 'a' + 10;
-    }
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-bool rn_secret_parse(const char *text, size_t len, uint8_t out[RPCNET_SECRET_LEN]) {
-    while (len > 0 && isspace((unsigned char)text[len - 1])) {
-        len--;
-    }
-    while (len > 0 && isspace((unsigned char)text[0])) {
-        text++;
-        len--;
-    }
-    if (len != 2 * RPCNET_SECRET_LEN) {
-        return false;
-    }
-    uint8_t secret[RPCNET_SECRET_LEN];
-    bool valid = true;
-    for (size_t i = 0; i < RPCNET_SECRET_LEN; i++) {
-        int high = digit_value(text[2 * i]);
-        int low = digit_value(text[2 * i + 1]);
-        valid = valid && high >= 0 && low >= 0;
-        secret[i] = (uint8_t)((unsigned)high << 4 | ((unsigned)low & 15U));
-    }
-    if (valid) {
-        memcpy(out, secret, sizeof secret);
-    }
-    explicit_bzero(secret, sizeof secret);
-    return valid;
-}
-
-void rn_secret_wipe(uint8_t secret[RPCNET_SECRET_LEN]) {
-    explicit_bzero(secret, RPCNET_SECRET_LEN);
 }
 
 int rn_certs_secret(const rn_certs *certs, rn_program *program, uint8_t out[RPCNET_SECRET_LEN]) {

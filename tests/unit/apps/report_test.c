@@ -1,0 +1,182 @@
+/* Tests of client/report: the lines on stdout, in each form. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "client/report.h"
+#include "swap/reason.h"
+
+typedef struct paper {
+    FILE *file;
+    char *text;
+    size_t len;
+} paper;
+
+static void open_paper(paper *p) {
+    p->file = open_memstream(&p->text, &p->len);
+    assert_non_null(p->file);
+}
+
+static void paper_is(paper *p, const char *expected) {
+    fclose(p->file);
+    assert_string_equal(p->text, expected);
+    free(p->text);
+}
+
+static const rn_report_place place = {.connection = "conn-1", .worker = "worker-a", .stream = 1};
+
+static void tell(rn_report *report) {
+    rn_report_swap swap = {.stream = 1,
+                           .gap_ns = 12345678,
+                           .reason = RN_SWAP_FAILURE,
+                           .from = "worker-a",
+                           .to = "worker-b",
+                           .message = "worker-a simulated failure"};
+    const rpcnet_channel_stats stats = {.connections_opened = 1, .handshakes_completed = 1};
+    rn_report_connected(report, &place);
+    rn_report_token(report, &place, 1, "The", 5, true);
+    rn_report_token(report, &place, 2, " end", 6, true);
+    size_t index = rn_report_add_swap(report, &swap);
+    rn_report_swap_at(report, index)->sequence = 3;
+    rn_report_token(report, &place, 3, ".", 7, true);
+    rn_report_token(report, &place, 1, " other", 8, false);
+    rn_report_done(report, &place, "all tokens");
+    report->streams = 2;
+    rn_report_summary(report, &stats, false);
+}
+
+static void test_log(void **state) {
+    (void)state;
+    rn_report report;
+    paper p;
+    open_paper(&p);
+    rn_report_init(&report, RN_PRINT_LOG, p.file, p.file);
+    tell(&report);
+    rn_report_fini(&report);
+    paper_is(&p, "[connected] connection=conn-1 worker=worker-a stream=1\n"
+                 "[token] connection=conn-1 worker=worker-a stream=1 seq=1 The\n"
+                 "[token] connection=conn-1 worker=worker-a stream=1 seq=2 end\n"
+                 "[token] connection=conn-1 worker=worker-a stream=1 seq=3 .\n"
+                 "[token] connection=conn-1 worker=worker-a stream=1 seq=1 other\n"
+                 "[done] connection=conn-1 worker=worker-a stream=1 all tokens\n"
+                 "[swap] stream=1 worker-a → worker-b reason=failure gap=12.3ms seq=3 "
+                 "worker-a simulated failure\n"
+                 "[summary] tokens=4 lost=0 duplicated=0 reordered=0 swaps=1 connections=1 "
+                 "handshakes=1 streams=2 failed=0\n");
+}
+
+static void test_text(void **state) {
+    (void)state;
+    rn_report report;
+    paper p;
+    paper info;
+    open_paper(&p);
+    open_paper(&info);
+    rn_report_init(&report, RN_PRINT_TEXT, p.file, info.file);
+    tell(&report);
+    rn_report_fini(&report);
+    paper_is(&p, "The end.\n");
+    fclose(info.file);
+    assert_non_null(strstr(info.text, "[summary] tokens=4 "));
+    free(info.text);
+}
+
+static void test_json(void **state) {
+    (void)state;
+    rn_report report;
+    paper p;
+    open_paper(&p);
+    rn_report_init(&report, RN_PRINT_JSON, p.file, p.file);
+    tell(&report);
+    rn_report_fini(&report);
+    paper_is(
+        &p,
+        "{\"event\":\"connected\",\"connection\":\"conn-1\",\"worker\":\"worker-a\",\"stream\":1}\n"
+        "{\"event\":\"token\",\"connection\":\"conn-1\",\"worker\":\"worker-a\",\"stream\":1,"
+        "\"sequence\":1,\"text\":\"The\",\"id\":5}\n"
+        "{\"event\":\"token\",\"connection\":\"conn-1\",\"worker\":\"worker-a\",\"stream\":1,"
+        "\"sequence\":2,\"text\":\" end\",\"id\":6}\n"
+        "{\"event\":\"token\",\"connection\":\"conn-1\",\"worker\":\"worker-a\",\"stream\":1,"
+        "\"sequence\":3,\"text\":\".\",\"id\":7}\n"
+        "{\"event\":\"token\",\"connection\":\"conn-1\",\"worker\":\"worker-a\",\"stream\":1,"
+        "\"sequence\":1,\"text\":\" other\",\"id\":8}\n"
+        "{\"event\":\"done\",\"connection\":\"conn-1\",\"worker\":\"worker-a\",\"stream\":1,"
+        "\"reason\":\"all tokens\"}\n"
+        "{\"event\":\"summary\",\"streams\":2,\"streams_failed\":0,\"interrupted\":false,"
+        "\"tokens\":4,\"lost\":0,\"duplicated\":0,\"reordered\":0,\"connections\":1,"
+        "\"handshakes\":1,\"swap_count\":1,\"swaps\":[{\"stream\":1,\"from\":\"worker-a\","
+        "\"to\":\"worker-b\",\"reason\":\"failure\",\"message\":\"worker-a simulated failure\","
+        "\"sequence\":3,\"gap_ms\":12.346}]}\n");
+}
+
+/* A peer's text stays on its line and cannot forge another one. */
+static void test_escapes(void **state) {
+    (void)state;
+    const rn_report_place evil = {.connection = "c\n[token]", .worker = "\x1b[2J", .stream = 9};
+    rn_report report;
+    paper p;
+    open_paper(&p);
+    rn_report_init(&report, RN_PRINT_LOG, p.file, p.file);
+    rn_report_token(&report, &evil, 1, "\r\xff", 1, true);
+    rn_report_fini(&report);
+    paper_is(&p, "[token] connection=c\\x0a[token] worker=\\x1b[2J stream=9 seq=1 \\x0d\\xff\n");
+}
+
+static void test_swap_limit(void **state) {
+    (void)state;
+    const rn_report_swap swap = {.stream = 1};
+    const rpcnet_channel_stats stats = {0};
+    rn_report report;
+    paper p;
+    open_paper(&p);
+    rn_report_init(&report, RN_PRINT_LOG, p.file, p.file);
+    for (size_t i = 0; i < RN_REPORT_SWAPS_MAX; i++) {
+        assert_int_equal(rn_report_add_swap(&report, &swap), i);
+    }
+    assert_true(rn_report_add_swap(&report, &swap) == SIZE_MAX);
+    assert_null(rn_report_swap_at(&report, SIZE_MAX));
+    assert_int_equal(report.swap_count, RN_REPORT_SWAPS_MAX + 1);
+    rn_report_summary(&report, &stats, true);
+    rn_report_fini(&report);
+    fclose(p.file);
+    assert_non_null(strstr(p.text, "[swap] and 1 more\n"));
+    assert_non_null(strstr(p.text, " interrupted\n"));
+    free(p.text);
+}
+
+static void test_clean(void **state) {
+    (void)state;
+    assert_true(rn_report_is_clean(&(rn_report){.tokens = 1}));
+    assert_false(rn_report_is_clean(&(rn_report){.lost = 1}));
+    assert_false(rn_report_is_clean(&(rn_report){.duplicated = 1}));
+    assert_false(rn_report_is_clean(&(rn_report){.reordered = 1}));
+}
+
+static void test_full_disk(void **state) {
+    (void)state;
+    FILE *full = fopen("/dev/full", "w");
+    assert_non_null(full);
+    setvbuf(full, NULL, _IONBF, 0);
+    rn_report report;
+    rn_report_init(&report, RN_PRINT_TEXT, full, full);
+    rn_report_token(&report, &place, 1, "x", 1, true);
+    assert_true(report.failed);
+    rn_report_fini(&report);
+    fclose(full);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_log),        cmocka_unit_test(test_text),
+        cmocka_unit_test(test_json),       cmocka_unit_test(test_escapes),
+        cmocka_unit_test(test_swap_limit), cmocka_unit_test(test_clean),
+        cmocka_unit_test(test_full_disk),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
