@@ -76,8 +76,8 @@ void rn_call_leave(rn_call *call) {
 
 int rn_call_result_set(rn_call_result *result, const rn_status *status,
                        const rn_metadata *metadata) {
-    size_t len = status->message.len < RN_STATUS_MESSAGE_MAX ? status->message.len
-                                                             : RN_STATUS_MESSAGE_MAX;
+    size_t len =
+        status->message.len < RN_STATUS_MESSAGE_MAX ? status->message.len : RN_STATUS_MESSAGE_MAX;
     rn_buffer_clear(&result->message);
     rn_metadata_clear(&result->metadata);
     result->code = status->code;

@@ -57,10 +57,10 @@ typedef struct rn_call_options {
 } rn_call_options;
 
 typedef struct rn_call_start {
-    rn_bytes path;      /* "/package.Service/Method" */
-    rn_bytes authority; /* host[:port] */
-    const rn_metadata *metadata; /* NULL: none */
-    uint64_t deadline;           /* RN_NEVER: none */
+    rn_bytes path;                  /* "/package.Service/Method" */
+    rn_bytes authority;             /* host[:port] */
+    const rn_metadata *metadata;    /* NULL: none */
+    uint64_t deadline;              /* RN_NEVER: none */
     const rn_call_options *options; /* NULL: defaults */
 } rn_call_start;
 

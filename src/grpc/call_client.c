@@ -99,8 +99,8 @@ static void keep_status(rn_call *call, const rn_wire_head *head, const rn_metada
     }
 }
 
-static bool read_section(rn_call *call, const rn_h3_field *fields, size_t count,
-                         rn_wire_head *head, rn_metadata *metadata) {
+static bool read_section(rn_call *call, const rn_h3_field *fields, size_t count, rn_wire_head *head,
+                         rn_metadata *metadata) {
     int rv = rn_wire_read(fields, count, head, metadata);
     if (rv == RPCNET_ERR_PARSE) {
         rn_call_client_fail(call, RPCNET_GRPC_INTERNAL, "binary metadata is malformed");

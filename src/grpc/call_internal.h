@@ -21,10 +21,10 @@ struct rn_call {
     const rn_call_handler *handler;
     void *user;
     bool server;
-    bool over;       /* `status` or `cancelled` was called, or the server finished */
-    bool deleted;    /* freed when no function of it runs any more */
-    bool draining;   /* deleted, but what was finished has still to be sent */
-    unsigned depth;  /* functions of this call that call its user */
+    bool over;      /* `status` or `cancelled` was called, or the server finished */
+    bool deleted;   /* freed when no function of it runs any more */
+    bool draining;  /* deleted, but what was finished has still to be sent */
+    unsigned depth; /* functions of this call that call its user */
     uint64_t deadline;
     rn_metadata metadata; /* server: of the request */
 

@@ -15,8 +15,7 @@ static void on_headers(rn_h3_stream *stream, const rn_h3_field *fields, size_t c
     rn_call_leave(call);
 }
 
-static void on_trailers(rn_h3_stream *stream, const rn_h3_field *fields, size_t count,
-                        void *user) {
+static void on_trailers(rn_h3_stream *stream, const rn_h3_field *fields, size_t count, void *user) {
     rn_call *call = user;
     (void)stream;
     rn_call_enter(call);

@@ -1,4 +1,5 @@
-/* framing: see framing.h. Memory grows with the bytes that came, never with the announced length. */
+/* framing: see framing.h. Memory grows with the bytes that came, never with the announced length.
+ */
 #include "grpc/framing.h"
 
 #include <assert.h>

@@ -32,10 +32,9 @@ void rn_metadata_clear(rn_metadata *metadata) {
 }
 
 bool rn_metadata_is_reserved(rn_bytes name) {
-    static const char *const names[] = {"te",         "content-type",      "content-length",
-                                        "user-agent", "host",              "connection",
-                                        "keep-alive", "transfer-encoding", "proxy-connection",
-                                        "upgrade"};
+    static const char *const names[] = {
+        "te",         "content-type", "content-length",    "user-agent",       "host",
+        "connection", "keep-alive",   "transfer-encoding", "proxy-connection", "upgrade"};
     if (name.len > 0 && name.data[0] == ':') {
         return true;
     }

@@ -35,8 +35,8 @@ bool rn_status_parse_code(rn_bytes wire, enum rpcnet_grpc_code *out) {
             value = value * 10 + (unsigned)(wire.data[i] - '0');
         }
     }
-    *out = value <= RPCNET_GRPC_UNAUTHENTICATED ? (enum rpcnet_grpc_code)value
-                                                : RPCNET_GRPC_UNKNOWN;
+    *out =
+        value <= RPCNET_GRPC_UNAUTHENTICATED ? (enum rpcnet_grpc_code)value : RPCNET_GRPC_UNKNOWN;
     return wire.len > 0;
 }
 

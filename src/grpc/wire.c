@@ -79,10 +79,14 @@ static rn_bytes *known_field(rn_wire_head *head, rn_bytes name) {
         const char *name;
         rn_bytes *value;
     } known[] = {
-        {":method", &head->method},           {":path", &head->path},
-        {":authority", &head->authority},     {":status", &head->http_status},
-        {"content-type", &head->content_type}, {"grpc-timeout", &head->timeout},
-        {"grpc-status", &head->status},       {"grpc-message", &head->message},
+        {":method", &head->method},
+        {":path", &head->path},
+        {":authority", &head->authority},
+        {":status", &head->http_status},
+        {"content-type", &head->content_type},
+        {"grpc-timeout", &head->timeout},
+        {"grpc-status", &head->status},
+        {"grpc-message", &head->message},
         {"host", &head->authority},
     };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {

@@ -21,12 +21,12 @@ void rn_h3_book_fini(rn_h3_book *book) {
 /* Frames that mean something only as a whole (RFC 9114, section 7.2; RFC 9218, section 7.2). */
 static bool is_whole(uint64_t type) {
     switch (type) {
-    case 0x01: /* HEADERS */
-    case 0x03: /* CANCEL_PUSH */
-    case 0x04: /* SETTINGS */
-    case 0x05: /* PUSH_PROMISE */
-    case 0x07: /* GOAWAY */
-    case 0x0d: /* MAX_PUSH_ID */
+    case 0x01:    /* HEADERS */
+    case 0x03:    /* CANCEL_PUSH */
+    case 0x04:    /* SETTINGS */
+    case 0x05:    /* PUSH_PROMISE */
+    case 0x07:    /* GOAWAY */
+    case 0x0d:    /* MAX_PUSH_ID */
     case 0xf0700: /* PRIORITY_UPDATE of a request */
     case 0xf0701: /* PRIORITY_UPDATE of a push */
         return true;
@@ -140,8 +140,7 @@ int rn_h3_book_resume(const rn_h3_book *book, rn_buffer *out) {
         return rv != RPCNET_OK ? rv : append_varint(out, book->left);
     case RN_H3_BOOK_WHOLE:
         rv = rn_buffer_append(out, book->header, book->header_len);
-        return rv != RPCNET_OK ? rv
-                               : rn_buffer_append(out, book->payload.data, book->payload.len);
+        return rv != RPCNET_OK ? rv : rn_buffer_append(out, book->payload.data, book->payload.len);
     case RN_H3_BOOK_STREAM_TYPE:
     case RN_H3_BOOK_HEADER:
         return rn_buffer_append(out, book->header, book->header_len);

@@ -29,9 +29,9 @@ enum rn_h3_book_state {
 typedef struct rn_h3_book {
     enum rn_h3_book_state state;
     bool unidirectional;
-    uint64_t stream_type; /* of a unidirectional stream whose type is known */
-    uint64_t frame_type;  /* in WHOLE and SKIP */
-    uint64_t left;        /* payload bytes to come, in WHOLE and SKIP */
+    uint64_t stream_type;                  /* of a unidirectional stream whose type is known */
+    uint64_t frame_type;                   /* in WHOLE and SKIP */
+    uint64_t left;                         /* payload bytes to come, in WHOLE and SKIP */
     uint8_t header[RN_H3_BOOK_HEADER_MAX]; /* bytes of the type, or the present frame's header */
     size_t header_len;
     rn_buffer payload; /* bytes of the present WHOLE frame that came so far */

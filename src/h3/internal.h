@@ -23,8 +23,8 @@ struct rn_h3_session {
     nghttp3_conn *http;
     const rn_h3_handler *handler; /* NULL: forgotten */
     void *user;
-    rn_list streams;     /* all rn_h3_stream: requests, and the peer's unidirectional ones */
-    size_t requests;     /* of them */
+    rn_list streams;       /* all rn_h3_stream: requests, and the peer's unidirectional ones */
+    size_t requests;       /* of them */
     rn_h3_stream *reading; /* whose bytes the HTTP/3 library is reading now */
     rn_h3_offer offer;
     rn_stream *control;
@@ -36,7 +36,7 @@ struct rn_h3_session {
     uint64_t requests_closed;
     bool server;
     bool established;
-    bool broken; /* the HTTP/3 library must not be called any more */
+    bool broken;  /* the HTTP/3 library must not be called any more */
     bool closing; /* nothing is delivered or sent any more */
     bool closed;  /* inside the connection's last callback */
     bool goaway_received;
@@ -58,8 +58,8 @@ struct rn_h3_stream {
     size_t request_bytes;
     size_t request_count;
     size_t section_count;
-    size_t section_size; /* as RFC 9114, section 4.2.2 counts */
-    bool request;        /* a request stream; otherwise the peer's unidirectional one */
+    size_t section_size;   /* as RFC 9114, section 4.2.2 counts */
+    bool request;          /* a request stream; otherwise the peer's unidirectional one */
     bool headers_received; /* the request's, or the final response's */
     bool informational;    /* the section being decoded is a 1xx response's */
     bool headers_sent;

@@ -270,8 +270,8 @@ int rn_h3_session_new(rn_h3_session **out, rn_conn *conn, const rn_h3_options *o
     session->handler = handler;
     session->user = user;
     session->server = rn_conn_is_server(conn);
-    session->field_section_max = options->field_section_max != 0 ? options->field_section_max
-                                                                 : RN_H3_FIELD_SECTION_DEFAULT;
+    session->field_section_max =
+        options->field_section_max != 0 ? options->field_section_max : RN_H3_FIELD_SECTION_DEFAULT;
     session->streams_max = options->streams_max != 0 ? options->streams_max : STREAMS_DEFAULT;
     session->peer_field_section_max = UINT64_MAX;
     rn_list_init(&session->streams);
@@ -314,8 +314,7 @@ bool rn_h3_session_is_usable(const rn_h3_session *session) {
     return session->established && !session->closing && !session->goaway_received;
 }
 
-static int send_goaway(rn_h3_session *session, bool *done,
-                       int (*submit)(nghttp3_conn *conn)) {
+static int send_goaway(rn_h3_session *session, bool *done, int (*submit)(nghttp3_conn *conn)) {
     *done = true;
     int rv = submit(session->http);
     if (rv != 0) {

@@ -17,10 +17,10 @@ typedef struct rn_h3_session rn_h3_session;
 typedef struct rn_h3_stream rn_h3_stream;
 
 enum {
-    RN_H3_FIELDS_MAX = 128,                /* fields of one section, both ways */
-    RN_H3_FIELD_SECTION_DEFAULT = 16384,   /* bytes of one section as RFC 9114, 4.2.2 counts them */
-    RN_H3_PIECES_MAX = 8,                  /* pieces of one rn_h3_send */
-    RN_H3_SEND_PART_MIN = 512              /* a send takes less than this only if it is all */
+    RN_H3_FIELDS_MAX = 128,              /* fields of one section, both ways */
+    RN_H3_FIELD_SECTION_DEFAULT = 16384, /* bytes of one section as RFC 9114, 4.2.2 counts them */
+    RN_H3_PIECES_MAX = 8,                /* pieces of one rn_h3_send */
+    RN_H3_SEND_PART_MIN = 512            /* a send takes less than this only if it is all */
 };
 
 /* HTTP/3 error codes (RFC 9114, section 8.1). */
@@ -96,7 +96,8 @@ void rn_h3_session_forget(rn_h3_session *session);
 
 rn_conn *rn_h3_session_conn(const rn_h3_session *session);
 void *rn_h3_session_user(const rn_h3_session *session);
-size_t rn_h3_session_streams(const rn_h3_session *session); /* request streams that are not closed */
+size_t
+rn_h3_session_streams(const rn_h3_session *session); /* request streams that are not closed */
 bool rn_h3_session_is_established(const rn_h3_session *session);
 /* A request may be opened: established, no GOAWAY received, not closing. The peer's limit on
  * streams is another question (rn_conn_streams_left). */

@@ -167,8 +167,8 @@ static int on_end_trailers(nghttp3_conn *http, int64_t id, int fin, void *conn_u
 
 /* ---- body, end, errors ---- */
 
-static int on_data(nghttp3_conn *http, int64_t id, const uint8_t *data, size_t len,
-                   void *conn_user, void *stream_user) {
+static int on_data(nghttp3_conn *http, int64_t id, const uint8_t *data, size_t len, void *conn_user,
+                   void *stream_user) {
     rn_h3_session *session = conn_user;
     rn_h3_stream *stream = session->reading;
     (void)http;
@@ -187,7 +187,8 @@ static int on_deferred_consume(nghttp3_conn *http, int64_t id, size_t consumed, 
     rn_h3_session *session = conn_user;
     (void)http;
     (void)stream_user;
-    /* Bytes that waited for QPACK; with a table of size zero nothing waits but the present chunk. */
+    /* Bytes that waited for QPACK; with a table of size zero nothing waits but the present chunk.
+     */
     if (session->reading->id == id) {
         rn_h3_consume(session->reading, consumed);
     }
@@ -314,8 +315,8 @@ void rn_h3_rx_data(rn_h3_session *session, rn_h3_stream *stream, const uint8_t *
     }
     assert(session->reading == NULL);
     session->reading = stream;
-    nghttp3_ssize consumed = nghttp3_conn_read_stream(session->http, stream->id, data,
-                                                      len, fin ? 1 : 0);
+    nghttp3_ssize consumed =
+        nghttp3_conn_read_stream(session->http, stream->id, data, len, fin ? 1 : 0);
     session->reading = NULL;
     if (consumed < 0) {
         rn_h3_session_fail(session, (int)consumed);

@@ -170,7 +170,7 @@ static int refuse_section(rn_h3_stream *stream, const rn_h3_field *fields, size_
 
 static int check_sendable(const rn_h3_stream *stream) {
     return stream->session->closing || stream->session->broken || stream->sent ? RPCNET_ERR_CLOSED
-                                                                              : RPCNET_OK;
+                                                                               : RPCNET_OK;
 }
 
 int rn_h3_respond(rn_h3_stream *stream, const rn_h3_field *fields, size_t count, bool end) {

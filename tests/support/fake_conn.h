@@ -12,12 +12,12 @@
 typedef struct fake_link fake_link;
 
 typedef struct fake_options {
-    size_t ring;          /* bytes of a stream's send ring; 0: 256 KiB */
-    size_t window;        /* a stream's receive window; 0: 256 KiB */
-    size_t chunk;         /* bytes of a delivery at the most; 0: all that there is */
-    unsigned seed;        /* with chunk: random sizes from 1 to chunk; 0: always chunk */
-    uint64_t bidi_max;    /* streams that may be open; 0: 128 */
-    uint64_t uni_max;     /* the same for unidirectional ones; 0: 8 */
+    size_t ring;       /* bytes of a stream's send ring; 0: 256 KiB */
+    size_t window;     /* a stream's receive window; 0: 256 KiB */
+    size_t chunk;      /* bytes of a delivery at the most; 0: all that there is */
+    unsigned seed;     /* with chunk: random sizes from 1 to chunk; 0: always chunk */
+    uint64_t bidi_max; /* streams that may be open; 0: 128 */
+    uint64_t uni_max;  /* the same for unidirectional ones; 0: 8 */
 } fake_options;
 
 fake_link *fake_link_new(const fake_options *options); /* NULL: defaults */
@@ -44,7 +44,7 @@ void fake_conn_fail_writes(rn_conn *conn, bool fail); /* rn_stream_write: RPCNET
 
 /* What has been given back, less what came: 0 when every byte's window is returned. */
 size_t fake_conn_unconsumed(const rn_conn *conn);
-size_t fake_conn_streams(const rn_conn *conn); /* of both kinds, not closed */
+size_t fake_conn_streams(const rn_conn *conn);          /* of both kinds, not closed */
 rn_stream *fake_conn_stream(rn_conn *conn, int64_t id); /* NULL: not there */
 unsigned fake_stream_urgency(const rn_stream *stream);
 size_t fake_stream_delivered(const rn_stream *stream); /* bytes that came */

@@ -38,7 +38,7 @@ typedef struct frames {
 static frames list_frames(const uint8_t *data, size_t len) {
     frames out = {.count = 0};
     const uint8_t *cursor = data;
-    const uint8_t *end = data + len;
+    const uint8_t *end = len > 0 ? data + len : data;
     while (cursor < end) {
         uint64_t type = 0;
         uint64_t length = 0;
@@ -59,8 +59,8 @@ static bool is_passed_on(uint64_t type) {
     return type == 0x0 || type == 0x21 || type == 0x4040;
 }
 
-/* Cut at every byte: book of the front part, then resumed bytes + the rest must mean the same frames
- * as the rest of the whole stream. */
+/* Cut at every byte: book of the front part, then resumed bytes + the rest must mean the same
+ * frames as the rest of the whole stream. */
 static void resumes_at_every_byte(void **state) {
     static const uint64_t types[] = {0x1, 0x0, 0x0, 0x21, 0x0, 0x4040, 0x1};
     static const size_t lengths[] = {70, 0, 300, 5, 63, 64, 20};
@@ -212,10 +212,8 @@ static void unidirectional_streams(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(resumes_at_every_byte),
-        cmocka_unit_test(remembers_the_rest_of_data),
-        cmocka_unit_test(chunks_do_not_matter),
-        cmocka_unit_test(whole_frames_are_limited),
+        cmocka_unit_test(resumes_at_every_byte),  cmocka_unit_test(remembers_the_rest_of_data),
+        cmocka_unit_test(chunks_do_not_matter),   cmocka_unit_test(whole_frames_are_limited),
         cmocka_unit_test(unidirectional_streams),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
-/* Malformed: a peer of our own making writes bytes that break HTTP/3 in every way; what concerns one
- * request must not end the connection, and the rest must end it with the right code. */
+/* Malformed: a peer of our own making writes bytes that break HTTP/3 in every way; what concerns
+ * one request must not end the connection, and the rest must end it with the right code. */
 #include "unit/h3/peers.h"
 
 /* ---- the raw peer ---- */
@@ -80,8 +80,8 @@ static size_t headers_frame(uint8_t *out, const char *const *pairs) {
     return used + 3;
 }
 
-static const char *const good_request[] = {":method", "POST", ":scheme", "https", ":authority",
-                                           "x",       ":path", "/a/b",   NULL};
+static const char *const good_request[] = {":method", "POST",  ":scheme", "https", ":authority",
+                                           "x",       ":path", "/a/b",    NULL};
 
 static size_t good_headers(uint8_t *out) {
     return headers_frame(out, good_request);
@@ -321,9 +321,9 @@ static void priorities(void **state) {
     scene s;
     uint8_t frame[512];
     start(&s, true, 0);
-    size_t len = headers_frame(frame, (const char *[]){":method", "POST", ":scheme", "https",
-                                                       ":authority", "x", ":path", "/a/b",
-                                                       "priority", "u=1", NULL});
+    size_t len =
+        headers_frame(frame, (const char *[]){":method", "POST", ":scheme", "https", ":authority",
+                                              "x", ":path", "/a/b", "priority", "u=1", NULL});
     put(s.request, frame, len, false);
     fake_link_run(s.p->link);
     assert_int_equal(fake_stream_urgency(fake_conn_stream(fake_link_server(s.p->link), 0)), 1);

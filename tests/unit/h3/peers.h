@@ -198,8 +198,8 @@ static inline void fini_side(side *s) {
 }
 
 /* `with_client`, `with_server`: that end gets a session; otherwise the test plays it. */
-static inline peers *peers_make(const fake_options *options, const rn_h3_options *h3, bool with_client,
-                                bool with_server) {
+static inline peers *peers_make(const fake_options *options, const rn_h3_options *h3,
+                                bool with_client, bool with_server) {
     peers *p = calloc(1, sizeof *p);
     assert_non_null(p);
     init_side(&p->client);

@@ -177,8 +177,8 @@ static void sends_take_what_fits(void **state) {
 static void a_large_body_over_a_small_ring(void **state) {
     (void)state;
     for (unsigned seed = 0; seed < 6; seed++) {
-        peers *p = peers_new(
-            &(fake_options){.ring = RING, .window = 1000, .chunk = 700, .seed = seed});
+        peers *p =
+            peers_new(&(fake_options){.ring = RING, .window = 1000, .chunk = 700, .seed = seed});
         heard *h = send_request(p, false);
         size_t len = 100 * 1000;
         uint8_t *body = malloc(len);
