@@ -83,6 +83,7 @@ static void add_round_trip(rn_detector *detector, uint64_t round_trip_ns) {
     detector->round_trips++;
     uint64_t count =
         detector->round_trips < RN_DETECTOR_WINDOW ? detector->round_trips : RN_DETECTOR_WINDOW;
+    assert(count > 0);
     uint64_t sum = 0;
     for (uint64_t i = 0; i < count; i++) {
         sum += detector->round_trips_us[i];

@@ -184,6 +184,7 @@ static ProtobufCBinaryData some_bytes(random_source *random) {
 static ProtobufCMessage *some_message(random_source *random,
                                       const ProtobufCMessageDescriptor *descriptor);
 
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as worker.proto */
 static void fill_value(random_source *random, const ProtobufCFieldDescriptor *field, void *value) {
     switch (field->type) {
     case PROTOBUF_C_TYPE_UINT64:
@@ -209,6 +210,7 @@ static void fill_value(random_source *random, const ProtobufCFieldDescriptor *fi
     }
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as worker.proto */
 static ProtobufCMessage *some_message(random_source *random,
                                       const ProtobufCMessageDescriptor *descriptor) {
     ProtobufCMessage *message = zeroed(descriptor->sizeof_message);
@@ -264,6 +266,7 @@ static bool short_varint(const uint8_t **at, const uint8_t *end, size_t most, ui
 }
 
 /* Does protobuf-c take something in these bytes that frames.h refuses, or read it otherwise? */
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as worker.proto */
 static bool is_lax(const uint8_t *at, const uint8_t *end, const ProtobufCMessageDescriptor *type) {
     while (at < end) {
         uint64_t tag;

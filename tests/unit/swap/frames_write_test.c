@@ -108,6 +108,22 @@ static void appending_respects_the_limit(void **state) {
     }
 }
 
+/* Occurrences with another field between them are put together when they are written. */
+static void scattered_lists_are_written_in_order(void **state) {
+    (void)state;
+    static const uint8_t scattered[] = {0x0a, 0x0a, 0x6a, 1, 'a', 0x50, 3, 0x6a, 0, 0x6a, 1, 'b'};
+    static const uint8_t ordered[] = {0x0a, 0x0a, 0x50, 3, 0x6a, 1, 'a', 0x6a, 0, 0x6a, 1, 'b'};
+    rn_director_frame frame;
+    uint8_t out[32];
+    assert_int_equal(rn_director_frame_parse(&frame, rn_bytes_of(scattered, sizeof scattered)),
+                     RPCNET_OK);
+    assert_int_equal(frame.assignment.delivered.count, 3);
+    assert_false(frame.assignment.delivered.dense);
+    assert_int_equal(rn_director_frame_size(&frame), sizeof ordered);
+    assert_ptr_equal(rn_director_frame_write(out, &frame), out + sizeof ordered);
+    assert_memory_equal(out, ordered, sizeof ordered);
+}
+
 static void metadata_lists(void **state) {
     (void)state;
     rn_buffer run;
@@ -139,6 +155,7 @@ int main(void) {
         cmocka_unit_test(prefixes_stand_for_whole_frames),
         cmocka_unit_test(small_frames),
         cmocka_unit_test(appending_respects_the_limit),
+        cmocka_unit_test(scattered_lists_are_written_in_order),
         cmocka_unit_test(metadata_lists),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

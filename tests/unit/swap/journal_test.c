@@ -87,13 +87,34 @@ static void records_at_the_limit_move_seldom(void **state) {
     }
     assert_int_equal(records.count, 1000);
     for (unsigned i = 0; i < 10000; i++) {
-        size_t start = records.start;
         rn_records_cut(&records, 1);
+        size_t start = records.start;
         assert_int_equal(rn_records_append(&records, filled(memory, sizeof memory, 1)), RPCNET_OK);
         moves += records.start < start;
     }
     assert_true(moves > 0 && moves <= 30);
     assert_true(records.capacity <= 150000);
+    rn_records_fini(&records);
+}
+
+/* The same while memory is nearly full, but far below the limit: it grows instead. */
+static void records_in_full_memory_move_seldom(void **state) {
+    (void)state;
+    uint8_t memory[84];
+    unsigned moves = 0;
+    rn_records records;
+    rn_records_init(&records, 13, 1 << 20, NULL);
+    do {
+        assert_int_equal(rn_records_append(&records, filled(memory, sizeof memory, 1)), RPCNET_OK);
+    } while (records.capacity < 65536 || records.capacity - records.end > sizeof memory + 2);
+    for (unsigned i = 0; i < 5000; i++) {
+        rn_records_cut(&records, 1);
+        size_t start = records.start;
+        assert_int_equal(rn_records_append(&records, filled(memory, sizeof memory, 1)), RPCNET_OK);
+        moves += records.start < start;
+    }
+    assert_true(moves <= 10);
+    assert_true(records.capacity <= 131072);
     rn_records_fini(&records);
 }
 
@@ -350,6 +371,7 @@ int main(void) {
         cmocka_unit_test(records_keep_to_the_limit),
         cmocka_unit_test(records_allocate_nothing_once_warm),
         cmocka_unit_test(records_at_the_limit_move_seldom),
+        cmocka_unit_test(records_in_full_memory_move_seldom),
         cmocka_unit_test(large_empty_records_give_memory_back),
         cmocka_unit_test(journal_over_its_limit_is_given_up),
         cmocka_unit_test(checkpoint_cuts),

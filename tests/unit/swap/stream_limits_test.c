@@ -187,6 +187,10 @@ static void events_are_bounded(void **state) {
         assert_int_equal(frame(what).kind, RN_SWAP_RELAY_EVENT);
         rn_swap_stream_grant(&stream, 1, &(uint64_t){0});
         assert_int_equal(frame(what).kind, RN_SWAP_RELAY_EVENT);
+        /* So does a new worker. */
+        left(lost(RN_SWAP_HUNG), RN_SWAP_HUNG, 1);
+        assign(2);
+        assert_int_equal(frame(what).kind, RN_SWAP_RELAY_EVENT);
         assert_true(event("").fault);
         rn_swap_stream_fini(&stream);
         rn_swap_stream_init(&stream, &config, &counters, &budget, EPOCH);
@@ -219,6 +223,16 @@ static void acks_come_together(void **state) {
         long_message(stream.journal.next, 8192);
     }
     assert_true(rn_swap_stream_take_ack(&stream, false, &sequence));
+    /* Nor do the bytes of one worker count for the next. */
+    for (unsigned i = 1; i < RN_SWAP_ACK_BYTES / 8192; i++) {
+        long_message(stream.journal.next, 8192);
+    }
+    left(lost(RN_SWAP_HUNG), RN_SWAP_HUNG, 1);
+    rn_swap_stream_assign(&stream, 2, rn_bytes_text("worker-b"), 1 << 20);
+    long_message(stream.journal.next, 8192);
+    assert_false(rn_swap_stream_take_ack(&stream, false, &sequence));
+    left(lost(RN_SWAP_HUNG), RN_SWAP_HUNG, 2);
+    rn_swap_stream_assign(&stream, 1, rn_bytes_text("worker-a"), 1 << 20);
     /* A new worker owes no acknowledgement for what the last one sent. */
     message(stream.journal.next, "m");
     left(lost(RN_SWAP_HUNG), RN_SWAP_HUNG, 1);

@@ -162,9 +162,7 @@ static inline void world_assign(world_run *world, uint64_t worker) {
     world->moves++;
 }
 
-static inline void world_do(world_run *world, rn_swap_action action);
-
-static inline void world_choose(world_run *world) {
+static inline rn_swap_action world_choose(world_run *world) {
     rn_pick_worker workers[WORLD_WORKERS];
     for (uint64_t i = 0; i < WORLD_WORKERS; i++) {
         workers[i] = (rn_pick_worker){.id = i + 1,
@@ -175,10 +173,10 @@ static inline void world_choose(world_run *world) {
     size_t at = rn_pick(workers, WORLD_WORKERS, world->stream.tried, world->stream.tried_count,
                         &world->last_picked);
     if (at == RN_PICK_NONE) {
-        world_do(world, rn_swap_stream_nobody(&world->stream, world->now));
-    } else {
-        world_assign(world, workers[at].id);
+        return rn_swap_stream_nobody(&world->stream, world->now);
     }
+    world_assign(world, workers[at].id);
+    return (rn_swap_action){0};
 }
 
 static inline void world_relay(world_run *world, const rn_swap_action *action) {
@@ -203,19 +201,31 @@ static inline void world_end(world_run *world, const rn_swap_action *action) {
     assert_int_equal(world->stream.state, RN_SWAP_DONE);
 }
 
+/* What an observer sees of an action, and the end of the call that it leaves. */
+static inline void world_note_loss(world_run *world, world_call *call,
+                                   const rn_swap_action *action) {
+    uint8_t head[RN_FRAME_PREFIX_MAX];
+    world->gave_up = world->gave_up || action->given_up;
+    if (!world->liars) {
+        assert_false(action->fault);
+    }
+    if (action->lost == RN_SWAP_KILLED || action->lost == RN_SWAP_FAILURE || action->fault) {
+        world->losses++;
+    }
+    if (action->close_worker && call != NULL) {
+        assert_int_equal(action->closed.attempt, call->pair.attempt);
+        world_put(&call->down, head, rn_frame_cancel(head), rn_bytes_of(NULL, 0));
+    }
+}
+
 static inline void world_do(world_run *world, rn_swap_action action) {
     uint8_t head[RN_FRAME_PREFIX_MAX];
     world_call *call = world_present(world);
-    world->gave_up = world->gave_up || action.given_up;
-    if (!world->liars) {
-        assert_false(action.fault);
+    if (action.kind != RN_SWAP_STALE) {
+        world_note_loss(world, call, &action);
     }
-    if (action.lost == RN_SWAP_KILLED || action.lost == RN_SWAP_FAILURE || action.fault) {
-        world->losses++;
-    }
-    if (action.close_worker && call != NULL) {
-        assert_int_equal(action.closed.attempt, call->pair.attempt);
-        world_put(&call->down, head, rn_frame_cancel(head), rn_bytes_of(NULL, 0));
+    if (action.kind == RN_SWAP_CHOOSE) {
+        action = world_choose(world);
     }
     switch (action.kind) {
     case RN_SWAP_STALE:
@@ -234,12 +244,10 @@ static inline void world_do(world_run *world, rn_swap_action action) {
         assert_non_null(call);
         world_put(&call->down, head, rn_frame_half_close(head), rn_bytes_of(NULL, 0));
         break;
-    case RN_SWAP_CHOOSE:
-        world_choose(world);
-        break;
     case RN_SWAP_END:
         world_end(world, &action);
         break;
+    case RN_SWAP_CHOOSE:
     case RN_SWAP_NOTHING:
     case RN_SWAP_DUPLICATE:
     case RN_SWAP_RELAY_EVENT:
