@@ -29,7 +29,7 @@ int rn_timeout_parse(rn_bytes text, uint64_t *timeout_ns) {
         value = value * 10 + (uint64_t)(text.data[i] - '0');
     }
     for (size_t i = 0; i < UNITS; i++) {
-        if (text.data[text.len - 1] == units[i].unit) {
+        if ((char)text.data[text.len - 1] == units[i].unit) {
             bool fits = value <= UINT64_MAX / units[i].length_ns;
             *timeout_ns = fits ? value * units[i].length_ns : UINT64_MAX;
             return RPCNET_OK;

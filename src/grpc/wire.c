@@ -9,7 +9,7 @@
 
 void rn_wire_init(rn_wire *wire) {
     wire->count = 0;
-    rn_buffer_init(&wire->text, 2 * RN_METADATA_BYTES_MAX);
+    rn_buffer_init(&wire->text, (size_t)2 * RN_METADATA_BYTES_MAX);
 }
 
 void rn_wire_fini(rn_wire *wire) {

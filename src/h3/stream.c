@@ -24,7 +24,7 @@ rn_h3_stream *rn_h3_stream_new(rn_h3_session *session, rn_stream *quic_stream, b
     bool unidirectional = (stream->id & 0x2) != 0;
     rn_h3_book_init(&stream->book, unidirectional);
     /* Twice: a request's fields stay while its trailers are decoded. */
-    size_t overhead = RN_H3_FIELDS_MAX * 2 * sizeof(uint32_t);
+    size_t overhead = sizeof(uint32_t) * 2 * RN_H3_FIELDS_MAX;
     rn_buffer_init(&stream->fields, 2 * (session->field_section_max + overhead));
     rn_list_append(&session->streams, &stream->link);
     session->requests += request ? 1 : 0;

@@ -54,7 +54,10 @@ static int append_field(rn_buffer *fields, rn_bytes name, rn_bytes value) {
 
 static size_t list_fields(const rn_buffer *fields, size_t start, size_t count,
                           rn_h3_field out[RN_H3_FIELDS_MAX]) {
-    const uint8_t *cursor = fields->data != NULL ? fields->data + start : NULL;
+    if (fields->data == NULL) {
+        return 0; /* an empty section */
+    }
+    const uint8_t *cursor = fields->data + start;
     for (size_t i = 0; i < count; i++) {
         uint32_t lengths[2];
         memcpy(lengths, cursor, sizeof lengths);

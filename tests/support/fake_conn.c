@@ -77,8 +77,8 @@ fake_link *fake_link_new(const fake_options *options) {
         link->options = *options;
     }
     fake_options *o = &link->options;
-    o->ring = o->ring != 0 ? o->ring : 256 * 1024;
-    o->window = o->window != 0 ? o->window : 256 * 1024;
+    o->ring = o->ring != 0 ? o->ring : (size_t)256 * 1024;
+    o->window = o->window != 0 ? o->window : (size_t)256 * 1024;
     o->bidi_max = o->bidi_max != 0 ? o->bidi_max : 128;
     o->uni_max = o->uni_max != 0 ? o->uni_max : 8;
     link->random = o->seed;
@@ -100,8 +100,10 @@ static void conn_end(rn_conn *conn, const rn_close *close) {
     if (conn->handler != NULL && conn->handler->closed != NULL) {
         conn->handler->closed(conn, &told, conn->user);
     }
-    while (!rn_list_empty(&conn->streams)) {
-        stream_free(RN_CONTAINER_OF(conn->streams.next, rn_stream, link));
+    rn_list *at;
+    rn_list *after;
+    RN_LIST_FOREACH(at, after, &conn->streams) {
+        stream_free(RN_CONTAINER_OF(at, rn_stream, link));
     }
     free(conn);
 }

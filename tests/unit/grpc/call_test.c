@@ -354,7 +354,7 @@ static void manual_consumption(void **state) {
         pair_run(p);
         assert_true(s->messages < 25 && s->messages > 15); /* as many as the window holds */
         size_t held = fake_conn_unconsumed(fake_link_server(p->link));
-        assert_true(held >= s->messages * 1000 && held <= 20000);
+        assert_true(held >= (size_t)s->messages * 1000 && held <= 20000);
         unsigned before = s->messages;
         rn_call_consume(s->call, 5000);
         pair_run(p);

@@ -86,12 +86,13 @@ static void messages_are_cut(void **state) {
     assert_int_equal(rn_status_encode_message(out, rn_bytes_of(message, RN_STATUS_MESSAGE_MAX + 1)),
                      RN_STATUS_MESSAGE_MAX);
     /* Not inside a character. */
-    memcpy(message + RN_STATUS_MESSAGE_MAX - 1, "\xc3\xa9", 2);
+    message[RN_STATUS_MESSAGE_MAX - 1] = (char)0xc3;
+    message[RN_STATUS_MESSAGE_MAX] = (char)0xa9;
     assert_int_equal(rn_status_encode_message(out, rn_bytes_of(message, RN_STATUS_MESSAGE_MAX + 1)),
                      RN_STATUS_MESSAGE_MAX - 1);
     memset(message, 0x80, sizeof message);
     size_t len = rn_status_encode_message(out, rn_bytes_of(message, sizeof message));
-    assert_true(len <= RN_STATUS_ENCODED_MAX && len >= 3 * (RN_STATUS_MESSAGE_MAX - 3));
+    assert_true(len <= RN_STATUS_ENCODED_MAX && len >= (size_t)3 * (RN_STATUS_MESSAGE_MAX - 3));
     assert_true(rn_status_decode_message(back, rn_bytes_of(out, len)) <= RN_STATUS_MESSAGE_MAX);
     memset(message, 'a', sizeof message);
     assert_int_equal(rn_status_decode_message(back, rn_bytes_of(message, sizeof message)),

@@ -59,11 +59,14 @@ static size_t literal(uint8_t *out, const char *name, const char *value) {
         out[used++] = 0x27;
         out[used++] = (uint8_t)(name_len - 7);
     }
-    memcpy(out + used, name, name_len);
-    used += name_len;
+    for (size_t i = 0; i < name_len; i++) {
+        out[used++] = (uint8_t)name[i];
+    }
     out[used++] = (uint8_t)value_len;
-    memcpy(out + used, value, value_len);
-    return used + value_len;
+    for (size_t i = 0; i < value_len; i++) {
+        out[used++] = (uint8_t)value[i];
+    }
+    return used;
 }
 
 /* A HEADERS frame of "name", "value", ..., NULL. */

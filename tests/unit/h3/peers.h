@@ -187,7 +187,7 @@ static const rn_h3_handler side_handler = {
 static inline void init_side(side *s) {
     memset(s, 0, sizeof *s);
     for (size_t i = 0; i < STREAMS; i++) {
-        rn_buffer_init(&s->streams[i].body, 16 * 1024 * 1024);
+        rn_buffer_init(&s->streams[i].body, (size_t)16 * 1024 * 1024);
     }
 }
 

@@ -180,7 +180,7 @@ static void a_large_body_over_a_small_ring(void **state) {
         peers *p =
             peers_new(&(fake_options){.ring = RING, .window = 1000, .chunk = 700, .seed = seed});
         heard *h = send_request(p, false);
-        size_t len = 100 * 1000;
+        size_t len = 100000;
         uint8_t *body = malloc(len);
         assert_non_null(body);
         for (size_t i = 0; i < len; i++) {
