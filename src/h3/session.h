@@ -143,6 +143,9 @@ void rn_h3_forget(rn_h3_stream *stream, uint64_t code);
 
 void rn_h3_stream_set_handler(rn_h3_stream *stream, const rn_h3_stream_handler *handler,
                               void *user);
+/* 0 (first) to 7 (last), for the bytes that we send (RFC 9218); 3 at first, or what the request
+ * asked for. */
+void rn_h3_stream_set_urgency(rn_h3_stream *stream, unsigned urgency);
 rn_h3_session *rn_h3_stream_session(const rn_h3_stream *stream);
 int64_t rn_h3_stream_id(const rn_h3_stream *stream);
 size_t rn_h3_room(const rn_h3_stream *stream); /* body bytes that one rn_h3_send would take now */

@@ -96,6 +96,12 @@ void rn_h3_stream_set_handler(rn_h3_stream *stream, const rn_h3_stream_handler *
     stream->user = user;
 }
 
+void rn_h3_stream_set_urgency(rn_h3_stream *stream, unsigned urgency) {
+    if (!stream->session->closing) {
+        rn_stream_set_urgency(stream->stream, urgency);
+    }
+}
+
 rn_h3_session *rn_h3_stream_session(const rn_h3_stream *stream) {
     return stream->session;
 }
