@@ -69,7 +69,10 @@ static void keep_trailers(rn_relay *relay, const rn_swap_action *action) {
 
 bool rn_relay_finish(rn_relay *relay, const rn_swap_action *action) {
     relay->code = action->code;
-    relay->message = strndup((const char *)action->message.data, action->message.len);
+    if (action->message.len > 0) {
+        /* Without memory the code has to speak for itself. */
+        relay->message = strndup((const char *)action->message.data, action->message.len);
+    }
     keep_trailers(relay, action);
     rn_relay_drop_worker(relay);
     if (relay->down.len > 0) {
