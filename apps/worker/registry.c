@@ -92,7 +92,8 @@ static void on_report_status(rpcnet_call *call, int code, const char *message,
     rn_registry *registry = user;
     const rn_worker *worker = registry->worker;
     if (!registry->closing) {
-        RN_LOG(worker->program.log, complaint(registry), worker->program.target,
+        enum rn_log_level level = complaint(registry);
+        RN_LOG(worker->program.log, level, worker->program.target,
                "worker=%s director=%s code=%s err=%s registration lost; registering again",
                worker->config.label, worker->config.director_mgmt_addr, rpcnet_grpc_code_name(code),
                message);
@@ -152,7 +153,8 @@ static void on_register_status(rpcnet_call *call, int code, const char *message,
                  worker->config.label, worker->config.director_mgmt_addr, message);
         rn_program_exit(&worker->program, RN_EXIT_RUNTIME);
     } else if (!registry->closing) {
-        RN_LOG(worker->program.log, complaint(registry), worker->program.target,
+        enum rn_log_level level = complaint(registry);
+        RN_LOG(worker->program.log, level, worker->program.target,
                "worker=%s director=%s code=%s err=%s registration failed; trying again",
                worker->config.label, worker->config.director_mgmt_addr, rpcnet_grpc_code_name(code),
                message);
@@ -223,7 +225,8 @@ static void on_state(rpcnet_channel *channel, enum rpcnet_channel_state state,
         begin(registry);
     } else if (state == RPCNET_CHANNEL_WAITING && !registry->closing) {
         set_timer(registry, RN_NEVER);
-        RN_LOG(worker->program.log, complaint(registry), worker->program.target,
+        enum rn_log_level level = complaint(registry);
+        RN_LOG(worker->program.log, level, worker->program.target,
                "worker=%s director=%s err=%s cannot reach director; trying again%s",
                worker->config.label, worker->config.director_mgmt_addr, text, hint(loss));
     }

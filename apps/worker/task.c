@@ -10,6 +10,8 @@
 #include "connection_swap.pb-c.h"
 #include "worker/worker.h"
 
+enum { CATCH_UP_MS = 20 };
+
 static void tick(void *user);
 
 rn_task *rn_task_new(rn_worker *worker, rpcnet_call *call, enum rn_task_kind kind,
@@ -210,10 +212,12 @@ static void end_of_stream(rn_task *task) {
     rn_task_end(task, RPCNET_GRPC_OK, NULL);
 }
 
-/* The next message falls due an interval after the last one was; lost time is not made up for. */
+/* The next message falls due an interval after the last one was. A late turn of the loop is made up
+ * for, a stream that was held up is not. */
 static void advance_due(rn_task *task, uint64_t now) {
-    uint64_t due = task->due_ns + task->interval_ns;
-    task->due_ns = due + task->interval_ns < now ? now : due;
+    uint64_t late = now - task->due_ns;
+    bool held_up = late > CATCH_UP_MS * RN_MILLISECOND && late > task->interval_ns;
+    task->due_ns = (held_up ? now : task->due_ns) + task->interval_ns;
 }
 
 static void tick(void *user) {

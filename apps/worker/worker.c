@@ -148,7 +148,7 @@ static void on_stop(void *user) {
 /* ---- the start ---- */
 
 static int listen_at(rn_worker *worker, const char *setting, const char *address,
-                  const uint8_t *secret, uint64_t streams_max, rpcnet_server **out) {
+                     const uint8_t *secret, uint64_t streams_max, rpcnet_server **out) {
     char numeric[RN_ADDRESS_TEXT_MAX];
     int result = rn_program_resolve(&worker->program, setting, address, numeric);
     if (result != RPCNET_OK) {
