@@ -1,0 +1,97 @@
+/* call_server: how a server's call begins and ends. */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "rpc/internal.h"
+
+static void refuse(rn_call *inner, enum rpcnet_grpc_code code, const char *text) {
+    rn_status status = {.code = code, .message = rn_bytes_text(text)};
+    (void)rn_call_finish(inner, &status, NULL);
+    rn_call_del(inner);
+}
+
+static rpcnet_call *wrap(rn_server_conn *conn, rn_call *inner) {
+    rpcnet_server *server = conn->server;
+    rpcnet_call *call = rn_rpc_call_alloc(server->env, true, rn_call_path(inner));
+    if (call == NULL) {
+        return NULL;
+    }
+    call->deadline = rn_call_deadline(inner);
+    if (rn_rpc_call_arm(call) != RPCNET_OK) {
+        rpcnet_call_del(call);
+        return NULL;
+    }
+    call->inner = inner;
+    call->port = &server->port;
+    call->conn = conn;
+    call->connection_number = conn->number;
+    call->call_number = conn->calls;
+    rn_list_append(&server->port.calls, &call->link);
+    rn_call_set_handler(inner, &rn_rpc_call_handler, call);
+    server->calls_open++;
+    return call;
+}
+
+void rn_rpc_call_accept(rn_server_conn *conn, rn_h3_stream *stream, const rn_h3_field *fields,
+                        size_t count) {
+    rpcnet_server *server = conn->server;
+    rn_call *inner;
+    if (rn_call_accept(&inner, stream, fields, count, NULL) != RPCNET_OK) {
+        return;
+    }
+    server->calls++;
+    conn->calls++;
+    const rn_method *method = rn_server_find_method(server, rn_call_path(inner));
+    if (method == NULL) {
+        refuse(inner, RPCNET_GRPC_UNIMPLEMENTED, "no such method here");
+        return;
+    }
+    rpcnet_call *call = wrap(conn, inner);
+    if (call == NULL) {
+        refuse(inner, RPCNET_GRPC_RESOURCE_EXHAUSTED, "out of memory");
+        return;
+    }
+    method->fn(server, call, method->user);
+}
+
+void rn_rpc_call_server_over(rpcnet_call *call) {
+    if (!call->server || call->over || call->port == NULL) {
+        return;
+    }
+    rpcnet_server *server = RN_CONTAINER_OF(call->port, rpcnet_server, port);
+    call->over = true;
+    server->calls_open--;
+    rn_rpc_call_disarm(call);
+}
+
+void rn_rpc_call_cut(rpcnet_call *call) {
+    if (call->over) {
+        return;
+    }
+    rn_rpc_call_enter(call);
+    rn_rpc_call_server_over(call);
+    rn_call_cancel(call->inner);
+    if (call->callbacks != NULL && call->callbacks->on_cancelled != NULL) {
+        call->callbacks->on_cancelled(call, RPCNET_GRPC_UNAVAILABLE, call->user);
+    }
+    rn_rpc_call_leave(call);
+}
+
+int rpcnet_call_finish(rpcnet_call *call, int code, const char *message,
+                       const rpcnet_metadata *trailers) {
+    if (!call->server) {
+        return RPCNET_ERR_STATE;
+    }
+    rn_status status = {.code = RPCNET_GRPC_UNKNOWN};
+    if (code >= RPCNET_GRPC_OK && code <= RPCNET_GRPC_UNAUTHENTICATED) {
+        status.code = (enum rpcnet_grpc_code)code;
+    }
+    if (message != NULL) {
+        status.message = rn_bytes_text(message);
+    }
+    int rv = rn_call_finish(call->inner, &status, trailers);
+    if (rv == RPCNET_OK) {
+        rn_rpc_call_server_over(call);
+    }
+    return rv;
+}

@@ -1,0 +1,6 @@
+/* version: of the library as it was built. */
+#include "rpcnet/rpcnet.h"
+
+const char *rpcnet_version(void) {
+    return RPCNET_VERSION;
+}
