@@ -48,6 +48,7 @@ struct rn_loop {
     bool udp_buffer_warned;
 
     rn_list resolves;
+    rn_list watches;
 
     uv_async_t async;
     rn_loop_wakeup_fn *wakeup;
@@ -72,6 +73,9 @@ void rn_loop_timers_close(rn_loop *loop); /* deletes all timers, closes the desc
 int rn_loop_timer_new(rn_env *env, rn_timer_fn *fn, void *user, rn_timer **out);
 void rn_loop_timer_set(rn_timer *timer, uint64_t deadline);
 void rn_loop_timer_del(rn_timer *timer);
+
+/* watch.c */
+void rn_loop_watches_close(rn_loop *loop);
 
 /* resolve.c */
 int rn_loop_resolve(rn_env *env, const char *host, uint16_t port, rn_resolve_fn *fn, void *user,

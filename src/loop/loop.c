@@ -142,6 +142,7 @@ int rn_loop_new(rn_loop **out, const rn_loop_options *options) {
     rn_list_init(&loop->end_of_turn);
     rn_list_init(&loop->sockets);
     rn_list_init(&loop->resolves);
+    rn_list_init(&loop->watches);
     if (uv_loop_init(&loop->uv) != 0) {
         free(loop);
         return RPCNET_ERR_IO;
@@ -179,6 +180,7 @@ void rn_loop_del(rn_loop *loop) {
         rn_udp_close(RN_CONTAINER_OF(link, rn_udp, link));
     }
     rn_loop_resolves_close(loop);
+    rn_loop_watches_close(loop);
     rn_loop_timers_close(loop);
     for (size_t i = 0; i < loop->signal_count; i++) {
         uv_close((uv_handle_t *)&loop->signals[i].handle, NULL);

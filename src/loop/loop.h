@@ -34,7 +34,10 @@ typedef struct rn_loop_options {
     bool udp_gro_off;        /* do not ask the kernel to merge received datagrams */
 } rn_loop_options;
 
+typedef struct rn_loop_watch rn_loop_watch;
+
 typedef void rn_loop_wakeup_fn(void *user);
+typedef void rn_loop_watch_fn(void *user);
 typedef void rn_loop_signal_fn(int signal_number, void *user);
 
 /* Makes a loop and lets the process ignore SIGPIPE. RPCNET_ERR_MEMORY, RPCNET_ERR_IO. */
@@ -66,6 +69,15 @@ void rn_loop_on_wakeup(rn_loop *loop, rn_loop_wakeup_fn *fn, void *user);
 /* Any thread, until rn_loop_del begins. Several calls may end in one callback; one callback comes
  * after the last call. */
 void rn_loop_wakeup(rn_loop *loop);
+
+/* Calls `fn` in each turn in which the descriptor is readable, until the watch is deleted. The
+ * descriptor belongs to the caller (a library's own epoll descriptor, say), is made non-blocking,
+ * and must stay open until then. RPCNET_ERR_MEMORY; RPCNET_ERR_IO: it cannot be waited for, or is
+ * watched already. */
+int rn_loop_watch_new(rn_loop_watch **out, rn_loop *loop, int fd, rn_loop_watch_fn *fn, void *user);
+/* No callback any more; inside the callback, too. The descriptor may be closed then. NULL is fine.
+ * A watch that still exists when its loop is deleted is deleted with it. */
+void rn_loop_watch_del(rn_loop_watch *watch);
 
 /* A sink for rn_log_new that writes to stderr with the system's wall clock. A line is dropped when
  * stderr takes nothing for 100 ms. */
