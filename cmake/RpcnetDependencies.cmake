@@ -7,8 +7,12 @@ set(RPCNET_MODULES_GNUTLS gnutls>=3.7)
 set(RPCNET_MODULES_PROTOBUF_C libprotobuf-c>=1.4)
 set(RPCNET_MODULES_LIBUV libuv>=1.44)
 
+# What the programs need beside the library.
+set(RPCNET_PROGRAM_DEPENDENCIES LIBMICROHTTPD)
+set(RPCNET_MODULES_LIBMICROHTTPD libmicrohttpd>=0.9.75)
+
 find_package(PkgConfig REQUIRED)
-foreach(name ${RPCNET_DEPENDENCIES})
+foreach(name ${RPCNET_DEPENDENCIES} ${RPCNET_PROGRAM_DEPENDENCIES})
   pkg_check_modules(${name} REQUIRED IMPORTED_TARGET ${RPCNET_MODULES_${name}})
 endforeach()
 find_program(PROTOC_C NAMES protoc-c protoc REQUIRED)

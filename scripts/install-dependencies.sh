@@ -52,7 +52,8 @@ fi
 
 # Packages, with the lowest version that will do where the suite's own may be too old.
 packages=(gcc libc6-dev cmake ninja-build pkgconf gnutls-bin
-    libgnutls28-dev libuv1-dev libprotobuf-c-dev protobuf-c-compiler protobuf-compiler)
+    libgnutls28-dev libuv1-dev libprotobuf-c-dev libmicrohttpd-dev protobuf-c-compiler
+    protobuf-compiler)
 quic_packages=(libngtcp2-dev=1.11~ libngtcp2-crypto-gnutls-dev=1.11~ libnghttp3-dev=1.8~)
 if [ "$profile" = test ]; then
     packages+=(libcmocka-dev clang clang-format clang-tidy cppcheck shellcheck python3 binutils
@@ -67,7 +68,7 @@ fi
 check_without_packages() {
     local missing=() need
     local modules=('libngtcp2 >= 1.11' 'libngtcp2_crypto_gnutls >= 1.11' 'libnghttp3 >= 1.8'
-        'gnutls >= 3.7' 'libprotobuf-c >= 1.4' 'libuv >= 1.44')
+        'gnutls >= 3.7' 'libprotobuf-c >= 1.4' 'libuv >= 1.44' 'libmicrohttpd >= 0.9.75')
     local tools=(cc cmake ninja pkg-config certtool protoc protoc-c)
     if [ "$profile" = test ]; then
         modules+=('cmocka >= 1.1')
@@ -116,7 +117,12 @@ missing_of() {
 
 mapfile -t missing < <(missing_of "${packages[@]}")
 mapfile -t missing_quic < <(missing_of "${quic_packages[@]}")
-if [ ${#missing[@]} -eq 0 ] && [ ${#missing_quic[@]} -eq 0 ]; then
+# One test does without promtool, so the lack of it is no failure.
+promtool_is_missing=false
+if [ "$profile" = test ] && ! $check_only && ! command -v promtool >/dev/null; then
+    promtool_is_missing=true
+fi
+if [ ${#missing[@]} -eq 0 ] && [ ${#missing_quic[@]} -eq 0 ] && ! $promtool_is_missing; then
     exit 0
 fi
 if $check_only; then
@@ -164,6 +170,25 @@ install_packages() {
     if ! apt install --no-install-recommends "${from[@]}" "$@" >>"$log" 2>&1 </dev/null; then
         cat "$log" >&2
         fail "could not install the packages above"
+    fi
+}
+
+# promtool's package brings a server, which is neither to be started now nor at the next boot.
+install_promtool() {
+    local policy=/usr/sbin/policy-rc.d
+    if [ ! -e "$policy" ]; then
+        # shellcheck disable=SC2064 # the values of now are meant
+        trap "rm -f '$log'; ${as_root[*]} rm -f '$policy'" EXIT
+        printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+        "${as_root[@]}" chmod 755 "$policy"
+    fi
+    printf 'Installing prometheus, for promtool\n'
+    if apt install --no-install-recommends prometheus >>"$log" 2>&1 </dev/null; then
+        if command -v systemctl >/dev/null; then
+            "${as_root[@]}" systemctl disable prometheus >/dev/null 2>&1 || true
+        fi
+    else
+        printf 'install-dependencies: no promtool, so the test that needs it is skipped\n' >&2
     fi
 }
 
@@ -238,6 +263,9 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 if [ ${#missing_quic[@]} -gt 0 ]; then
     install_packages "${release[@]}" "${missing_quic[@]}"
+fi
+if $promtool_is_missing; then
+    install_promtool
 fi
 
 mapfile -t missing < <(missing_of "${packages[@]}" "${quic_packages[@]}")
