@@ -54,8 +54,6 @@ typedef struct rn_sight_process {
     uint64_t *cpu_ns;
 } rn_sight_process;
 
-enum { RN_SIGHT_PROCESS_METRICS = 7 };
-
 /* Registers them; `env` tells when the program has started. Results of rn_metrics_add. */
 int rn_sight_process_add(rn_sight_process *process, rn_metrics *metrics, rn_env *env);
 /* Reads them anew. What cannot be read keeps its value. */

@@ -18,6 +18,13 @@ static const rn_setting table[] = {
      .help = "MGMT port: where workers register. The older CONNECTION_SWAP_DIRECTOR_ADDR alone "
              "gives USER, and MGMT is the next port.",
      .offset = OFFSET(mgmt_addr)},
+    {.option = "metrics-addr",
+     .variable = "CONNECTION_SWAP_DIRECTOR_METRICS_ADDR",
+     .kind = RN_SETTING_ADDRESS,
+     .help = "Loopback TCP address of an HTTP server for GET /metrics (Prometheus), /health/live, "
+             "/health/ready and /swaps (JSON). Port 0: chosen by the system and logged. Unset: "
+             "none.",
+     .offset = OFFSET(metrics_addr)},
     {.group = "Choice of worker",
      .option = "preferred-worker",
      .variable = "CONNECTION_SWAP_PREFERRED_WORKER",

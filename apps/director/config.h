@@ -28,6 +28,7 @@ typedef struct rn_director_config {
     uint64_t connections_max;
     uint64_t streams_max;
     uint64_t retry_above;
+    const char *metrics_addr; /* NULL: none */
 } rn_director_config;
 
 extern const rn_program_spec rn_director_program;

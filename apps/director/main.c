@@ -5,6 +5,7 @@
 #include "director/config.h"
 #include "director/control/control.h"
 #include "director/data/data.h"
+#include "director/sight/sight.h"
 
 extern char **environ;
 
@@ -17,6 +18,7 @@ typedef struct director {
     rn_control control;
     rn_data data;
     rpcnet_server *user;
+    rn_director_sight *sight; /* NULL: not asked for */
 } director;
 
 static int load_certificates(director *d) {
@@ -86,7 +88,8 @@ static int start_data(director *d, uint64_t epoch) {
                                .memory_max = config->memory_max,
                                .snapshot = &d->control.pool.snapshot,
                                .observe = observe,
-                               .observe_user = d};
+                               .observe_user = d,
+                               .watch = rn_director_sight_watch(d->sight)};
     rn_swap_config_default(&options.swap);
     options.swap.max_attempts = (uint32_t)config->max_attempts;
     options.swap.park_ns = config->park_timeout_ns;
@@ -141,10 +144,23 @@ static void stop(void *user) {
     rpcnet_server_drain(d->user, now + d->config.drain_timeout_ns);
 }
 
+static int make_sight(director *d) {
+    const rn_director_view view = {.control = &d->control,
+                                   .data = &d->data,
+                                   .user = &d->user,
+                                   .stopping = &d->program.stopping};
+    int result = rn_director_sight_new(&d->sight, d->program.env, d->config.metrics_addr, &view);
+    return result == RPCNET_OK ? result
+                               : rn_program_fail(&d->program, "%s", rpcnet_strerror(result));
+}
+
 static int start(director *d) {
     /* Grows from one director process to the next, so an older one's frames can be told apart. */
     uint64_t epoch = rn_env_wall(d->program.env);
     int result = load_certificates(d);
+    if (result == RPCNET_OK) {
+        result = make_sight(d);
+    }
     if (result == RPCNET_OK) {
         result = start_control(d, epoch);
     }
@@ -155,6 +171,9 @@ static int start(director *d) {
         result = start_user(d);
     }
     if (result == RPCNET_OK) {
+        result = rn_director_sight_open(d->sight, &d->program, d->config.metrics_addr);
+    }
+    if (result == RPCNET_OK) {
         RN_INFO(d->program.log, d->program.target, "user.addr=%s mgmt.addr=%s listening",
                 rpcnet_server_address(d->user), rpcnet_server_address(d->control.server));
         rn_program_on_stop(&d->program, stop, d);
@@ -163,6 +182,7 @@ static int start(director *d) {
 }
 
 static void end(director *d) {
+    rn_director_sight_del(d->sight);
     if (d->data.env != NULL) {
         rn_data_stop(&d->data);
     }

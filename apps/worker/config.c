@@ -52,6 +52,12 @@ static const rn_setting table[] = {
      .max = RN_HOST_MAX + 8,
      .help = "The same for the MGMT address. Unset: the host of --advertise-addr.",
      .offset = offsetof(rn_worker_config, advertise_mgmt_addr)},
+    {.option = "metrics-addr",
+     .variable = "CONNECTION_SWAP_WORKER_METRICS_ADDR",
+     .kind = RN_SETTING_ADDRESS,
+     .help = "Loopback TCP address of an HTTP server for GET /metrics (Prometheus), /health/live "
+             "and /health/ready; port 0: any. Unset: none.",
+     .offset = offsetof(rn_worker_config, metrics_addr)},
     {.group = "Serving",
      .option = "token-interval",
      .variable = "CONNECTION_SWAP_WORKER_TOKEN_INTERVAL",

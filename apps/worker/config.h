@@ -12,6 +12,7 @@ typedef struct rn_worker_config {
     const char *director_mgmt_addr;
     const char *advertise_addr; /* "host" or "host:port"; NULL: the bound one */
     const char *advertise_mgmt_addr;
+    const char *metrics_addr; /* NULL: none */
     uint64_t token_interval_ns;
     uint64_t fail_after_ns; /* 0: never */
     uint64_t recover_after_ns;

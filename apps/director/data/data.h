@@ -22,6 +22,17 @@ enum {
     RN_RELAY_PROMPT_MAX = 64 /* bytes of a prompt that the log shows */
 };
 
+/* Who looks on; either function may be NULL. Called inside, so they only take notes. */
+struct rn_relay;
+typedef struct rn_data_watch {
+    /* The stream was taken by another worker than before. */
+    void (*moved)(void *user, const struct rn_relay *relay);
+    /* The first message since then; `gap_ns` after the stream had lost the worker that served it.
+     */
+    void (*resumed)(void *user, const struct rn_relay *relay, uint64_t gap_ns);
+    void *user;
+} rn_data_watch;
+
 typedef struct rn_data_options {
     rn_env *env;
     const rpcnet_credentials *credentials; /* the director's role, for the links */
@@ -34,6 +45,7 @@ typedef struct rn_data_options {
     const rn_pool_snapshot *snapshot; /* borrowed: control's */
     void (*observe)(void *user, uint64_t worker, enum rn_pool_sight sight);
     void *observe_user;
+    rn_data_watch watch;
 } rn_data_options;
 
 typedef struct rn_data {
@@ -112,6 +124,7 @@ typedef struct rn_relay {
     rn_link *at;         /* whose call it is */
     rn_swap_pair pair;   /* of the call */
     bool moved;          /* it is not the stream's first worker */
+    uint64_t lost_ns;    /* when the last one that served it was lost; RN_NEVER: messages flow */
 
     rn_buffer down;    /* messages that the client's ring had no room for: length, bytes */
     rn_buffer up;      /* frames that the worker's ring had no room for, likewise */

@@ -74,6 +74,7 @@ static rn_relay *relay_new(rn_data *data, rpcnet_call *call) {
     relay->client = call;
     relay->stream_id = peer.call;
     relay->timer_deadline = RN_NEVER;
+    relay->lost_ns = RN_NEVER;
     snprintf(relay->connection_id, sizeof relay->connection_id, "conn-%llu",
              (unsigned long long)peer.connection);
     rn_list_init(&relay->link_entry);

@@ -189,9 +189,14 @@ bool rn_relay_choose(rn_relay *relay) {
 /* ---- what follows from an input ---- */
 
 static void note_changes(rn_relay *relay, const rn_swap_action *action) {
+    rn_data *data = relay->data;
+    const rn_data_watch *watch = &data->options.watch;
     if (action->accepted) {
         if (relay->moved) {
-            relay->data->swaps++;
+            data->swaps++;
+            if (watch->moved != NULL) {
+                watch->moved(watch->user, relay);
+            }
         }
         rn_log_flows(relay, relay->at);
         relay->moved = true;
@@ -199,6 +204,17 @@ static void note_changes(rn_relay *relay, const rn_swap_action *action) {
     if (action->lost != RN_SWAP_NONE || action->refused) {
         rn_log_lost(relay, relay->at, action);
     }
+    if (action->lost != RN_SWAP_NONE && relay->moved && relay->lost_ns == RN_NEVER) {
+        relay->lost_ns = rn_env_now(data->env);
+    }
+}
+
+static void note_message(rn_relay *relay, uint64_t now) {
+    const rn_data_watch *watch = &relay->data->options.watch;
+    if (relay->lost_ns != RN_NEVER && watch->resumed != NULL) {
+        watch->resumed(watch->user, relay, now - relay->lost_ns);
+    }
+    relay->lost_ns = RN_NEVER;
 }
 
 static bool relay_message(rn_relay *relay, const rn_swap_action *action) {
@@ -211,6 +227,7 @@ static bool relay_message(rn_relay *relay, const rn_swap_action *action) {
     }
     if (action->kind == RN_SWAP_RELAY) {
         rn_pace_message(&relay->pace, now);
+        note_message(relay, now);
         acknowledge(relay);
     }
     rn_relay_pass_credit(relay);
