@@ -193,6 +193,12 @@ typedef struct rpcnet_limits {
     size_t connections_max;         /* servers: 20000 */
     size_t handshakes_max;          /* servers: unfinished at once: 1000 */
     size_t retry_above;             /* servers: address validation above n handshakes: 100 */
+    /* Servers: of one address at once (an IPv6 network of 64 bits counts as one); 0: no limit. More
+     * connections are refused (CONNECTION_REFUSED), more calls end with RESOURCE_EXHAUSTED. From
+     * half of its connections on an address has to be validated first (Retry). */
+    size_t connections_per_address; /* 0 */
+    size_t calls_per_address;       /* 0 */
+    size_t headers_max;             /* servers: bytes of a request's headers: 16 KiB */
 } rpcnet_limits;
 
 void rpcnet_limits_init(rpcnet_limits *limits);
@@ -252,6 +258,9 @@ int rpcnet_channel_new(rpcnet_channel **out, rpcnet_env *env, const char *target
                        const rpcnet_channel_options *options);
 /* Calls end with UNAVAILABLE inside; then the connection is closed, politely, in the background. */
 void rpcnet_channel_del(rpcnet_channel *channel);
+/* For connections made from now on; the present one stays. */
+void rpcnet_channel_set_credentials(rpcnet_channel *channel,
+                                    const rpcnet_credentials *credentials);
 enum rpcnet_channel_state rpcnet_channel_get_state(const rpcnet_channel *channel);
 uint64_t rpcnet_channel_rtt(const rpcnet_channel *channel); /* nanoseconds; 0: unknown */
 const char *rpcnet_channel_local_address(const rpcnet_channel *channel); /* "" while there is none */
@@ -284,6 +293,9 @@ typedef struct rpcnet_server_options {
     rpcnet_limits limits;
     rpcnet_server_callbacks callbacks;
     void *user;
+    /* The secret before `secret`, NULL: none. Connection ids and tokens made under it are still
+     * recognised, none are made. */
+    const uint8_t *previous_secret;
 } rpcnet_server_options;
 
 void rpcnet_server_options_init(rpcnet_server_options *options);
@@ -295,6 +307,10 @@ int rpcnet_server_new(rpcnet_server **out, rpcnet_env *env, const char *address,
 /* Drops all connections at once (their peers are told) and all calls (on_cancelled, inside). */
 void rpcnet_server_del(rpcnet_server *server);
 const char *rpcnet_server_address(const rpcnet_server *server); /* with the port that was bound */
+
+/* For connections accepted from now on: certificates were renewed, say. RPCNET_ERR_ARGUMENT: it
+ * has no certificate. */
+int rpcnet_server_set_credentials(rpcnet_server *server, const rpcnet_credentials *credentials);
 
 /* RPCNET_ERR_EXISTS, RPCNET_ERR_LIMIT (256 methods), RPCNET_ERR_ARGUMENT, RPCNET_ERR_MEMORY. */
 int rpcnet_server_add_method(rpcnet_server *server, const char *path, rpcnet_method_fn *fn,
@@ -316,6 +332,10 @@ typedef struct rpcnet_server_stats {
     uint64_t calls;
     size_t connections_open;
     size_t calls_open;
+    uint64_t connections_refused_of_address; /* of connections_refused: connections_per_address */
+    uint64_t calls_refused_of_address;       /* calls_per_address */
+    uint64_t headers_refused;                /* headers_max */
+    uint64_t messages_refused;               /* a message over receive_max */
 } rpcnet_server_stats;
 void rpcnet_server_get_stats(const rpcnet_server *server, rpcnet_server_stats *out);
 

@@ -48,6 +48,8 @@ typedef struct rn_h3_handler {
      * borrowed). Set the stream's handler here; without one its bytes are dropped. */
     void (*request)(rn_h3_session *session, rn_h3_stream *stream, const rn_h3_field *fields,
                     size_t count, void *user);
+    /* A header section over the limit came; its stream is being reset. */
+    void (*excessive)(rn_h3_session *session, void *user);
     /* Client: the peer allows more requests than before. */
     void (*streams_available)(rn_h3_session *session, void *user);
     /* The peer sent its first GOAWAY (RFC 9114, section 5.2): no new request. Requests that it will

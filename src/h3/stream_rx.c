@@ -100,6 +100,9 @@ static int on_field(nghttp3_conn *http, int64_t id, int32_t token, nghttp3_rcbuf
     if (stream->section_count == RN_H3_FIELDS_MAX ||
         stream->section_size > session->field_section_max) {
         rn_h3_stream_abort(stream, RN_H3_EXCESSIVE_LOAD, RN_H3_EXCESSIVE_LOAD);
+        if (session->handler != NULL && session->handler->excessive != NULL) {
+            session->handler->excessive(session, session->user);
+        }
         return result(session);
     }
     if (token == NGHTTP3_QPACK_TOKEN__STATUS && value.len > 0 && value.base[0] == '1') {

@@ -192,6 +192,7 @@ int rn_conn_accept(rn_conn **out, rn_endpoint *endpoint, const rn_accept_info *i
         rn_conn_del(conn);
         return result;
     }
+    conn->place = info->place;
     register_conn(conn);
     *out = conn;
     return RPCNET_OK;
@@ -257,6 +258,7 @@ void rn_conn_del(rn_conn *conn) {
     rn_list *link;
     rn_list *after;
     forget_ids(conn);
+    rn_census_leave(endpoint->census, conn->place);
     if (rn_list_linked(&conn->link)) {
         endpoint->stats.connections--;
     }

@@ -37,6 +37,8 @@ static void finish(rn_conn *conn, enum rn_conn_state state) {
         conn->endpoint->stats.handshakes--;
         conn->endpoint->stats.handshakes_failed++;
     }
+    rn_census_leave(conn->endpoint->census, conn->place);
+    conn->place = NULL;
     if (handler.closed != NULL) {
         handler.closed(conn, &conn->close, conn->user);
     }

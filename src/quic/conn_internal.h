@@ -4,6 +4,7 @@
 
 #include <ngtcp2/ngtcp2.h>
 
+#include "base/census.h"
 #include "base/heap.h"
 #include "base/list.h"
 #include "base/map.h"
@@ -69,6 +70,7 @@ struct rn_conn {
     void *user;
     char peer_identity[RN_TLS_IDENTITY_MAX];
     rn_address remote;
+    rn_census_place *place; /* where an accepted one is counted; NULL: nowhere, or no more */
 
     rn_protection protection;
     rn_books books;
@@ -100,6 +102,7 @@ typedef struct rn_accept_info {
     rn_address remote;
     const ngtcp2_cid *original_id; /* set after a Retry: the id before it */
     ngtcp2_token_type token_type;
+    rn_census_place *place; /* becomes the connection's when it is accepted */
 } rn_accept_info;
 
 int rn_conn_accept(rn_conn **out, rn_endpoint *endpoint, const rn_accept_info *info);
@@ -148,6 +151,8 @@ void rn_conn_answer_closing(rn_conn *conn);
 struct rn_endpoint {
     rn_endpoint_config config;
     rn_secrets secrets;
+    rn_secrets previous; /* if config.has_previous_secret */
+    rn_census *census;   /* of accepted connections; NULL: without limit */
     rn_map *conns_by_id;
     rn_list conns;
     rn_list ready;

@@ -16,6 +16,7 @@ int rn_endpoint_new(rn_endpoint **out, const rn_endpoint_config *config) {
     }
     endpoint->config = *config;
     explicit_bzero(endpoint->config.secret, sizeof endpoint->config.secret);
+    explicit_bzero(endpoint->config.previous_secret, sizeof endpoint->config.previous_secret);
     rn_tls_context_hold(config->tls);
     endpoint->accepting = config->accept;
     rn_list_init(&endpoint->conns);
@@ -30,8 +31,15 @@ int rn_endpoint_new(rn_endpoint **out, const rn_endpoint_config *config) {
     if (result == RPCNET_OK) {
         result = endpoint->flight != NULL ? rn_answers_new(&endpoint->answers) : RPCNET_ERR_MEMORY;
     }
+    if (result == RPCNET_OK && config->limits.connections_per_address > 0) {
+        result = rn_census_new(&endpoint->census, config->limits.connections_per_address,
+                               config->limits.connections_max, seed);
+    }
     if (result == RPCNET_OK) {
         result = rn_secrets_init(&endpoint->secrets, config->secret);
+    }
+    if (result == RPCNET_OK && config->has_previous_secret) {
+        result = rn_secrets_init(&endpoint->previous, config->previous_secret);
     }
     if (result != RPCNET_OK) {
         rn_endpoint_del(endpoint);
@@ -56,7 +64,9 @@ void rn_endpoint_del(rn_endpoint *endpoint) {
     rn_map_del(endpoint->conns_by_id);
     rn_heap_fini(&endpoint->timers);
     rn_answers_del(endpoint->answers);
+    rn_census_del(endpoint->census);
     rn_secrets_fini(&endpoint->secrets);
+    rn_secrets_fini(&endpoint->previous);
     rn_tls_context_del(endpoint->config.tls);
     free(endpoint->flight);
     free(endpoint);

@@ -28,6 +28,9 @@ typedef struct rn_quic_limits {
     uint64_t streams_bidi_max; /* open at once by the peer */
     uint64_t streams_uni_max;
     size_t connections_max; /* of the endpoint */
+    /* Accepted from one address (see base/census.h) at once; from half of it on its newcomers are
+     * asked for Retry, so that forged ones cannot take all places. 0: no limit of its own. */
+    size_t connections_per_address;
     size_t handshakes_max;  /* unfinished ones that we accept; more are dropped */
     size_t retry_above;     /* unfinished handshakes from which on Retry is asked */
 } rn_quic_limits;
@@ -52,7 +55,8 @@ typedef struct rn_endpoint_stats {
     uint64_t connections_opened;
     uint64_t handshakes_completed;
     uint64_t handshakes_failed;
-    uint64_t connections_refused; /* over a limit */
+    uint64_t connections_refused; /* over a limit, */
+    uint64_t connections_refused_of_address; /* of them, over connections_per_address */
     uint64_t retries_sent;
     uint64_t version_negotiations_sent;
     uint64_t stateless_resets_sent;
@@ -71,6 +75,9 @@ typedef struct rn_endpoint_config {
     /* Connection ids, stateless-reset tokens and address tokens derive from this secret, so that
      * every process that has it recognises them. It is copied, and wiped at the end. */
     uint8_t secret[RN_CLUSTER_SECRET_LEN];
+    /* The secret before it: what was made under that is still recognised, and nothing made. */
+    bool has_previous_secret;
+    uint8_t previous_secret[RN_CLUSTER_SECRET_LEN];
     uint8_t process; /* first byte of our connection ids: which process they lead to */
 
     /* A connection has been accepted (its handshake is not over): set its handler. */

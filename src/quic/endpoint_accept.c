@@ -16,10 +16,10 @@ typedef struct token_verdict {
     bool invalid;           /* a Retry token that is not ours: RFC 9000, section 8.1.3 */
 } token_verdict;
 
-static token_verdict judge_token(const rn_endpoint *endpoint, const rn_datagram *datagram,
-                                 const ngtcp2_pkt_hd *header) {
+static token_verdict judge_under(const rn_endpoint *endpoint, const rn_secrets *secrets,
+                                 const rn_datagram *datagram, const ngtcp2_pkt_hd *header) {
     token_verdict verdict = {.type = NGTCP2_TOKEN_TYPE_UNKNOWN};
-    const uint8_t *key = endpoint->secrets.token_key;
+    const uint8_t *key = secrets->token_key;
     uint64_t wall = rn_env_wall(endpoint->config.env);
     if (header->tokenlen == 0) {
         return verdict;
@@ -42,6 +42,22 @@ static token_verdict judge_token(const rn_endpoint *endpoint, const rn_datagram 
     return verdict;
 }
 
+/* A token of before the secret was changed is as good as one of after it. */
+static token_verdict judge_token(const rn_endpoint *endpoint, const rn_datagram *datagram,
+                                 const ngtcp2_pkt_hd *header) {
+    token_verdict verdict = judge_under(endpoint, &endpoint->secrets, datagram, header);
+    if (verdict.type == NGTCP2_TOKEN_TYPE_UNKNOWN && endpoint->config.has_previous_secret) {
+        verdict = judge_under(endpoint, &endpoint->previous, datagram, header);
+    }
+    return verdict;
+}
+
+static void refuse(rn_endpoint *endpoint, const rn_datagram *datagram,
+                   const ngtcp2_pkt_hd *header) {
+    endpoint->stats.connections_refused++;
+    rn_answer_close(endpoint, datagram, header, NGTCP2_CONNECTION_REFUSED);
+}
+
 static void accept_connection(rn_endpoint *endpoint, const rn_datagram *datagram,
                               const ngtcp2_pkt_hd *header, const token_verdict *verdict) {
     rn_conn *conn;
@@ -51,7 +67,16 @@ static void accept_connection(rn_endpoint *endpoint, const rn_datagram *datagram
         .remote = datagram->remote,
         .original_id = verdict->type == NGTCP2_TOKEN_TYPE_RETRY ? &verdict->original_id : NULL,
         .token_type = verdict->type};
+    if (endpoint->census != NULL) {
+        int result = rn_census_enter(endpoint->census, &datagram->remote, &info.place);
+        if (result != RPCNET_OK) {
+            endpoint->stats.connections_refused_of_address += result == RPCNET_ERR_LIMIT;
+            refuse(endpoint, datagram, header);
+            return;
+        }
+    }
     if (rn_conn_accept(&conn, endpoint, &info) != RPCNET_OK) {
+        rn_census_leave(endpoint->census, info.place);
         endpoint->stats.connections_refused++;
         return;
     }
@@ -60,6 +85,12 @@ static void accept_connection(rn_endpoint *endpoint, const rn_datagram *datagram
         endpoint->config.accepted(endpoint, conn, endpoint->config.user);
     }
     rn_conn_receive(conn, datagram);
+}
+
+/* Has the sender's address so many connections that it has to be proven? */
+static bool is_crowded(const rn_endpoint *endpoint, const rn_datagram *datagram) {
+    return endpoint->census != NULL && rn_census_count(endpoint->census, &datagram->remote) >=
+                                           rn_census_each(endpoint->census) / 2;
 }
 
 static void receive_initial(rn_endpoint *endpoint, const rn_datagram *datagram) {
@@ -77,12 +108,11 @@ static void receive_initial(rn_endpoint *endpoint, const rn_datagram *datagram) 
     }
     if (endpoint->stats.connections >= limits->connections_max ||
         endpoint->stats.handshakes >= limits->handshakes_max) {
-        endpoint->stats.connections_refused++;
-        rn_answer_close(endpoint, datagram, &header, NGTCP2_CONNECTION_REFUSED);
+        refuse(endpoint, datagram, &header);
         return;
     }
     if (verdict.type == NGTCP2_TOKEN_TYPE_UNKNOWN &&
-        endpoint->stats.handshakes >= limits->retry_above) {
+        (endpoint->stats.handshakes >= limits->retry_above || is_crowded(endpoint, datagram))) {
         rn_answer_retry(endpoint, datagram, &header);
         return;
     }

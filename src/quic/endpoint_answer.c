@@ -134,20 +134,32 @@ static bool may_reset(rn_endpoint *endpoint) {
     return answers->resets++ < RESETS_PER_SECOND_MAX;
 }
 
+/* Under which secret was the id issued? NULL: under none that we know. */
+static const rn_secrets *issuer(const rn_endpoint *endpoint, const ngtcp2_version_cid *ids) {
+    if (rn_secrets_owns_connection_id(&endpoint->secrets, ids->dcid, ids->dcidlen)) {
+        return &endpoint->secrets;
+    }
+    if (endpoint->config.has_previous_secret &&
+        rn_secrets_owns_connection_id(&endpoint->previous, ids->dcid, ids->dcidlen)) {
+        return &endpoint->previous;
+    }
+    return NULL;
+}
+
 void rn_answer_reset(rn_endpoint *endpoint, const rn_datagram *datagram,
                      const ngtcp2_version_cid *ids) {
     uint8_t token[NGTCP2_STATELESS_RESET_TOKENLEN];
     uint8_t random[RESET_MIN - NGTCP2_STATELESS_RESET_TOKENLEN - 1];
     ngtcp2_cid id;
-    if (datagram->len < RESET_MIN || !endpoint->config.accept ||
-        !rn_secrets_owns_connection_id(&endpoint->secrets, ids->dcid, ids->dcidlen) ||
+    const rn_secrets *secrets = issuer(endpoint, ids);
+    if (datagram->len < RESET_MIN || !endpoint->config.accept || secrets == NULL ||
         !may_reset(endpoint)) {
         endpoint->stats.datagrams_dropped++;
         return;
     }
     ngtcp2_cid_init(&id, ids->dcid, ids->dcidlen);
     answer *slot = begin(endpoint, datagram);
-    if (slot == NULL || rn_secrets_reset_token(&endpoint->secrets, &id, token) != RPCNET_OK) {
+    if (slot == NULL || rn_secrets_reset_token(secrets, &id, token) != RPCNET_OK) {
         return;
     }
     rn_env_random(endpoint->config.env, random, sizeof random);

@@ -67,6 +67,9 @@ static void on_cancelled(rn_call *inner, enum rpcnet_grpc_code code, void *user)
     rpcnet_call *call = user;
     (void)inner;
     rn_rpc_port *port = enter(call);
+    if (code == RPCNET_GRPC_RESOURCE_EXHAUSTED && port != NULL) {
+        RN_CONTAINER_OF(port, rpcnet_server, port)->messages_refused++;
+    }
     rn_rpc_call_server_over(call);
     if (call->callbacks != NULL && call->callbacks->on_cancelled != NULL) {
         call->callbacks->on_cancelled(call, (int)code, call->user);

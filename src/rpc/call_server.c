@@ -10,6 +10,17 @@ static void refuse(rn_call *inner, enum rpcnet_grpc_code code, const char *text)
     rn_call_del(inner);
 }
 
+/* RPCNET_ERR_LIMIT: the caller's address has as many calls as it may. */
+static int count_call(rpcnet_server *server, const rn_server_conn *conn, rn_census_place **place) {
+    if (server->census == NULL) {
+        return RPCNET_OK;
+    }
+    int rv = rn_census_enter(server->census, rn_conn_remote(rn_h3_session_conn(conn->session)),
+                             place);
+    server->calls_refused += rv == RPCNET_ERR_LIMIT;
+    return rv;
+}
+
 static rpcnet_call *wrap(rn_server_conn *conn, rn_call *inner) {
     rpcnet_server *server = conn->server;
     rpcnet_call *call = rn_rpc_call_alloc(server->env, true, rn_call_path(inner));
@@ -46,11 +57,20 @@ void rn_rpc_call_accept(rn_server_conn *conn, rn_h3_stream *stream, const rn_h3_
         refuse(inner, RPCNET_GRPC_UNIMPLEMENTED, "no such method here");
         return;
     }
+    rn_census_place *place = NULL;
+    int rv = count_call(server, conn, &place);
+    if (rv != RPCNET_OK) {
+        refuse(inner, RPCNET_GRPC_RESOURCE_EXHAUSTED,
+               rv == RPCNET_ERR_LIMIT ? "too many calls from this address" : "out of memory");
+        return;
+    }
     rpcnet_call *call = wrap(conn, inner);
     if (call == NULL) {
+        rn_census_leave(server->census, place);
         refuse(inner, RPCNET_GRPC_RESOURCE_EXHAUSTED, "out of memory");
         return;
     }
+    call->place = place;
     method->fn(server, call, method->user);
 }
 
@@ -61,6 +81,8 @@ void rn_rpc_call_server_over(rpcnet_call *call) {
     rpcnet_server *server = RN_CONTAINER_OF(call->port, rpcnet_server, port);
     call->over = true;
     server->calls_open--;
+    rn_census_leave(server->census, call->place);
+    call->place = NULL;
     rn_rpc_call_disarm(call);
 }
 

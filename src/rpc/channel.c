@@ -181,6 +181,13 @@ void rn_channel_set_state(rpcnet_channel *channel, enum rpcnet_channel_state sta
     }
 }
 
+void rpcnet_channel_set_credentials(rpcnet_channel *channel,
+                                    const rpcnet_credentials *credentials) {
+    rn_tls_context *old = channel->tls;
+    channel->tls = rn_tls_context_hold(rn_credentials_tls(credentials));
+    rn_tls_context_del(old);
+}
+
 enum rpcnet_channel_state rpcnet_channel_get_state(const rpcnet_channel *channel) {
     return channel->state;
 }

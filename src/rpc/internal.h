@@ -7,6 +7,7 @@
 #ifndef RN_RPC_INTERNAL_H
 #define RN_RPC_INTERNAL_H
 
+#include "base/census.h"
 #include "base/env.h"
 #include "base/list.h"
 #include "base/map.h"
@@ -97,7 +98,8 @@ struct rpcnet_call {
     char failure_text[RN_RPC_TEXT_MAX];
 
     /* Server. */
-    rn_server_conn *conn; /* NULL: gone */
+    rn_server_conn *conn;   /* NULL: gone */
+    rn_census_place *place; /* where it is counted; NULL: nowhere, or no more */
     uint64_t connection_number;
     uint64_t call_number;
 
@@ -233,6 +235,11 @@ struct rpcnet_server {
     uint64_t streams_max;
     uint64_t calls;
     size_t calls_open;
+    rn_census *census; /* of calls; NULL: without limit */
+    size_t headers_max;
+    uint64_t calls_refused; /* by the census */
+    uint64_t headers_refused;
+    uint64_t messages_refused;
     bool deleted;
     bool draining;
     bool drained;

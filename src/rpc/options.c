@@ -4,7 +4,7 @@
 
 #include "rpc/internal.h"
 
-enum { STREAM_BYTES_MIN = 4096 };
+enum { STREAM_BYTES_MIN = 4096, HEADERS_MIN = 1024, HEADERS_MAX = 1 << 20 };
 
 #define LIMIT_MAX (UINT64_C(1) << 60) /* what QUIC can count of bytes and streams */
 
@@ -33,6 +33,8 @@ void rpcnet_limits_init(rpcnet_limits *limits) {
         .connections_max = defaults.connections_max,
         .handshakes_max = defaults.handshakes_max,
         .retry_above = defaults.retry_above,
+        .connections_per_address = defaults.connections_per_address,
+        .headers_max = RN_H3_FIELD_SECTION_DEFAULT,
     };
 }
 
@@ -48,7 +50,8 @@ int rn_rpc_take_limits(const rpcnet_limits *in, bool server, rn_quic_limits *out
         limits.connection_window_bytes < limits.stream_window_bytes ||
         limits.connection_window_bytes > LIMIT_MAX || limits.streams_max == 0 ||
         limits.streams_max > LIMIT_MAX || limits.handshake_timeout_ns == 0 ||
-        (server && (limits.connections_max == 0 || limits.handshakes_max == 0))) {
+        (server && (limits.connections_max == 0 || limits.handshakes_max == 0 ||
+                    limits.headers_max < HEADERS_MIN || limits.headers_max > HEADERS_MAX))) {
         return RPCNET_ERR_ARGUMENT;
     }
     *out = (rn_quic_limits)RN_QUIC_LIMITS_DEFAULT;
@@ -63,6 +66,7 @@ int rn_rpc_take_limits(const rpcnet_limits *in, bool server, rn_quic_limits *out
     out->connections_max = server ? limits.connections_max : 1;
     out->handshakes_max = limits.handshakes_max;
     out->retry_above = limits.retry_above;
+    out->connections_per_address = server ? limits.connections_per_address : 0;
     return RPCNET_OK;
 }
 

@@ -16,12 +16,27 @@ static void release(rpcnet_server *server) {
         }
     }
     rn_map_del(server->methods);
+    rn_census_del(server->census);
     server->env->ops->timer_del(server->drain_timer);
     free(server);
 }
 
 static void port_gone(void *user) {
     release(user);
+}
+
+/* Limits that the endpoint below knows nothing of. */
+static int take_call_limits(rpcnet_server *server, const rpcnet_limits *given) {
+    rpcnet_limits limits;
+    uint64_t seed;
+    rpcnet_limits_init(&limits);
+    int rv = rn_rpc_take_options(&limits, sizeof limits, given);
+    server->headers_max = limits.headers_max;
+    if (rv == RPCNET_OK && limits.calls_per_address > 0) {
+        rn_env_random(server->env, &seed, sizeof seed);
+        rv = rn_census_new(&server->census, limits.calls_per_address, limits.connections_max, seed);
+    }
+    return rv;
 }
 
 static int open_port(rpcnet_server *server, const rn_address *address,
@@ -38,13 +53,23 @@ static int open_port(rpcnet_server *server, const rn_address *address,
         return rv;
     }
     server->streams_max = config.endpoint.limits.streams_bidi_max;
+    rv = take_call_limits(server, &options->limits);
+    if (rv != RPCNET_OK) {
+        return rv;
+    }
     if (options->secret != NULL) {
         memcpy(config.endpoint.secret, options->secret, sizeof config.endpoint.secret);
     } else {
         rn_env_random(server->env, config.endpoint.secret, sizeof config.endpoint.secret);
     }
+    if (options->previous_secret != NULL) {
+        config.endpoint.has_previous_secret = true;
+        memcpy(config.endpoint.previous_secret, options->previous_secret,
+               sizeof config.endpoint.previous_secret);
+    }
     rv = rn_port_new(&server->port.port, &config);
     explicit_bzero(config.endpoint.secret, sizeof config.endpoint.secret);
+    explicit_bzero(config.endpoint.previous_secret, sizeof config.endpoint.previous_secret);
     if (rv == RPCNET_OK) {
         (void)rn_address_format(rn_port_address(server->port.port), server->address);
     }
@@ -124,6 +149,16 @@ const char *rpcnet_server_address(const rpcnet_server *server) {
     return server->address;
 }
 
+int rpcnet_server_set_credentials(rpcnet_server *server, const rpcnet_credentials *credentials) {
+    if (!rn_credentials_have_certificate(credentials)) {
+        return RPCNET_ERR_ARGUMENT;
+    }
+    if (!server->deleted) {
+        rn_endpoint_set_tls(rn_port_endpoint(server->port.port), rn_credentials_tls(credentials));
+    }
+    return RPCNET_OK;
+}
+
 /* ---- methods ---- */
 
 int rpcnet_server_add_method(rpcnet_server *server, const char *path, rpcnet_method_fn *fn,
@@ -172,5 +207,10 @@ void rpcnet_server_get_stats(const rpcnet_server *server, rpcnet_server_stats *o
                                  .datagrams_dropped = stats->datagrams_dropped,
                                  .calls = server->calls,
                                  .connections_open = open,
-                                 .calls_open = server->calls_open};
+                                 .calls_open = server->calls_open,
+                                 .connections_refused_of_address =
+                                     stats->connections_refused_of_address,
+                                 .calls_refused_of_address = server->calls_refused,
+                                 .headers_refused = server->headers_refused,
+                                 .messages_refused = server->messages_refused};
 }

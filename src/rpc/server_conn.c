@@ -33,6 +33,12 @@ static void on_request(rn_h3_session *session, rn_h3_stream *stream, const rn_h3
     rn_rpc_port_leave(&server->port);
 }
 
+static void on_excessive(rn_h3_session *session, void *user) {
+    const rn_server_conn *conn = user;
+    (void)session;
+    conn->server->headers_refused++;
+}
+
 static void on_closed(rn_h3_session *session, const rn_close *close, void *user) {
     rn_server_conn *conn = user;
     rpcnet_server *server = conn->server;
@@ -51,12 +57,14 @@ static void on_closed(rn_h3_session *session, const rn_close *close, void *user)
 static const rn_h3_handler session_handler = {
     .established = on_established,
     .request = on_request,
+    .excessive = on_excessive,
     .closed = on_closed,
 };
 
 void rn_server_accepted(rn_endpoint *endpoint, rn_conn *quic, void *user) {
     rpcnet_server *server = user;
-    rn_h3_options options = {.streams_max = server->streams_max};
+    rn_h3_options options = {.field_section_max = server->headers_max,
+                             .streams_max = server->streams_max};
     (void)endpoint;
     rn_server_conn *conn = calloc(1, sizeof *conn);
     if (conn == NULL ||

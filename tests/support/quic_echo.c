@@ -161,6 +161,9 @@ int rn_echo_server_start(rn_echo_server *server, rn_env *env, const char *certs,
                                           .accepted = server_accepted,
                                           .user = server}};
     memset(config.endpoint.secret, options->secret_byte, sizeof config.endpoint.secret);
+    config.endpoint.has_previous_secret = options->previous_secret_byte != 0;
+    memset(config.endpoint.previous_secret, options->previous_secret_byte,
+           sizeof config.endpoint.previous_secret);
     result = rn_port_new(&server->port, &config);
     rn_tls_context_del(server->tls);
     return result;

@@ -23,6 +23,7 @@ typedef struct rn_echo_server_options {
     const char *certificate; /* "server", "director", ...: a name in the folder of certificates */
     bool require_client;
     uint8_t secret_byte;
+    uint8_t previous_secret_byte; /* 0: no previous secret */
     rn_quic_limits limits;
     rn_address bind;
 } rn_echo_server_options;

@@ -1,0 +1,301 @@
+/* Who is let in: connections of one address, and what was made under the secret before this one. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "quic/conn_internal.h"
+#include "rpcnet/error.h"
+#include "sim/net.h"
+#include "support/quic_echo.h"
+
+#define SERVER "10.0.0.1"
+#define CLIENT "10.0.0.2"
+#define OTHER "10.0.0.3"
+
+enum { CLIENTS_MAX = 8, NEVER_BY_HANDSHAKES = 1000 };
+
+typedef struct world {
+    rn_sim *sim;
+    rn_env *server_env;
+    rn_env *client_env;
+    rn_env *other_env;
+    rn_echo_server server;
+    rn_echo_client clients[CLIENTS_MAX];
+    size_t count;
+    rn_address address; /* of the server */
+} world;
+
+static void begin(world *w, uint64_t seed) {
+    memset(w, 0, sizeof *w);
+    w->sim = rn_sim_new(rn_sim_seed(seed));
+    w->server_env = rn_sim_host_new(w->sim, SERVER);
+    w->client_env = rn_sim_host_new(w->sim, CLIENT);
+    w->other_env = rn_sim_host_new(w->sim, OTHER);
+}
+
+static void end(world *w) {
+    for (size_t i = 0; i < w->count; i++) {
+        rn_echo_client_stop(&w->clients[i]);
+    }
+    rn_echo_server_stop(&w->server);
+    rn_sim_del(w->sim);
+}
+
+static void start_server(world *w, uint8_t secret, uint8_t previous, const rn_quic_limits *limits) {
+    rn_echo_server_options options = {.certificate = "server",
+                                      .secret_byte = secret,
+                                      .previous_secret_byte = previous,
+                                      .limits = *limits};
+    assert_int_equal(rn_address_parse(&options.bind, SERVER ":61000"), RPCNET_OK);
+    assert_int_equal(rn_echo_server_start(&w->server, w->server_env, RN_TEST_CERTS, &options),
+                     RPCNET_OK);
+    w->address = *rn_port_address(w->server.port);
+}
+
+/* A new process behind the same address, which knows nothing but its secrets. */
+static void replace_server(world *w, uint8_t secret, uint8_t previous,
+                           const rn_quic_limits *limits) {
+    rn_sim_host_kill(w->server_env);
+    rn_echo_server_stop(&w->server);
+    w->server_env = rn_sim_host_new(w->sim, SERVER);
+    start_server(w, secret, previous, limits);
+}
+
+static rn_echo_client *start_client(world *w, rn_env *env, uint64_t bytes,
+                                    const rn_echo_client *before) {
+    rn_echo_client_options options = {.expect = {.server_name = "localhost"},
+                                      .server = w->address,
+                                      .streams = 1,
+                                      .bytes = bytes,
+                                      .limits = RN_QUIC_LIMITS_DEFAULT};
+    assert_true(w->count < CLIENTS_MAX);
+    rn_echo_client *client = &w->clients[w->count++];
+    if (before != NULL) {
+        assert_true(before->token_len > 0);
+        options.token = before->token;
+        options.token_len = before->token_len;
+    }
+    assert_int_equal(rn_echo_client_start(client, env, RN_TEST_CERTS, &options), RPCNET_OK);
+    return client;
+}
+
+static bool is_settled(void *user) {
+    const rn_echo_client *client = user;
+    return client->done || client->closed;
+}
+
+static bool is_closed(void *user) {
+    return ((const rn_echo_client *)user)->closed;
+}
+
+static bool half_is_echoed(void *user) {
+    const rn_echo_client *client = user;
+    return client->streams[0].echoed > client->bytes / 2;
+}
+
+static bool has_token(void *user) {
+    const rn_echo_client *client = user;
+    return client->done && client->token_len > 0;
+}
+
+static void run_until(world *w, bool (*done)(void *user), rn_echo_client *client) {
+    assert_true(rn_sim_run_until_done(w->sim, done, client, rn_sim_now(w->sim) + 60 * RN_SECOND));
+}
+
+static const rn_endpoint_stats *stats(const world *w) {
+    return rn_endpoint_get_stats(rn_port_endpoint(w->server.port));
+}
+
+static void serve_one(world *w, rn_env *env) {
+    rn_echo_client *client = start_client(w, env, 100, NULL);
+    run_until(w, is_settled, client);
+    assert_true(client->done);
+}
+
+static void refuse_one(world *w, rn_env *env) {
+    rn_echo_client *client = start_client(w, env, 100, NULL);
+    run_until(w, is_settled, client);
+    assert_true(client->closed);
+    assert_int_equal(client->close.cause, RN_CLOSE_PEER);
+    assert_int_equal(client->close.code, NGTCP2_CONNECTION_REFUSED);
+}
+
+/* ---- connections of one address ---- */
+
+static void an_address_has_its_limit(void **state) {
+    (void)state;
+    rn_quic_limits limits = RN_QUIC_LIMITS_DEFAULT;
+    limits.connections_per_address = 3;
+    world w;
+    begin(&w, 1);
+    start_server(&w, 7, 0, &limits);
+    serve_one(&w, w.client_env);
+    serve_one(&w, w.client_env);
+    assert_int_equal(stats(&w)->connections_refused_of_address, 0);
+    serve_one(&w, w.client_env);
+    refuse_one(&w, w.client_env);
+    assert_int_equal(stats(&w)->connections_refused_of_address, 1);
+    assert_int_equal(stats(&w)->connections_refused, 1);
+    serve_one(&w, w.other_env); /* each address has its own */
+    assert_int_equal(stats(&w)->connections, 4);
+
+    /* A place is free again once a connection has ended. */
+    size_t closed = w.server.closed;
+    rn_conn_close(w.clients[0].conn, 0, "");
+    rn_sim_run_for(w.sim, RN_SECOND);
+    assert_int_equal(w.server.closed, closed + 1);
+    serve_one(&w, w.client_env);
+    refuse_one(&w, w.client_env);
+    end(&w);
+}
+
+static void a_crowded_address_is_validated(void **state) {
+    (void)state;
+    rn_quic_limits limits = RN_QUIC_LIMITS_DEFAULT;
+    limits.connections_per_address = 4;
+    limits.retry_above = NEVER_BY_HANDSHAKES;
+    world w;
+    begin(&w, 2);
+    start_server(&w, 7, 0, &limits);
+    serve_one(&w, w.client_env);
+    serve_one(&w, w.client_env);
+    assert_int_equal(stats(&w)->retries_sent, 0);
+    serve_one(&w, w.client_env);
+    assert_int_equal(stats(&w)->retries_sent, 1);
+    serve_one(&w, w.other_env);
+    assert_int_equal(stats(&w)->retries_sent, 1);
+    end(&w);
+}
+
+static void one_for_each_address(void **state) {
+    (void)state;
+    rn_quic_limits limits = RN_QUIC_LIMITS_DEFAULT;
+    limits.connections_per_address = 1;
+    world w;
+    begin(&w, 3);
+    start_server(&w, 7, 0, &limits);
+    serve_one(&w, w.client_env);
+    refuse_one(&w, w.client_env);
+    serve_one(&w, w.other_env);
+    end(&w);
+}
+
+static void no_limit(void **state) {
+    (void)state;
+    const rn_quic_limits limits = RN_QUIC_LIMITS_DEFAULT;
+    world w;
+    begin(&w, 4);
+    start_server(&w, 7, 0, &limits);
+    for (size_t i = 0; i < CLIENTS_MAX; i++) {
+        serve_one(&w, w.client_env);
+    }
+    assert_int_equal(stats(&w)->retries_sent, 0);
+    end(&w);
+}
+
+/* ---- the secret is changed ---- */
+
+static void the_previous_secret_resets(void **state) {
+    (void)state;
+    const rn_quic_limits limits = RN_QUIC_LIMITS_DEFAULT;
+    world w;
+    begin(&w, 5);
+    start_server(&w, 7, 0, &limits);
+    rn_echo_client *client = start_client(&w, w.client_env, 3000000, NULL);
+    run_until(&w, half_is_echoed, client);
+    replace_server(&w, 8, 7, &limits);
+    run_until(&w, is_closed, client);
+    assert_int_equal(client->close.cause, RN_CLOSE_RESET);
+
+    /* New connections live under the new secret alone. */
+    client = start_client(&w, w.client_env, 3000000, NULL);
+    run_until(&w, half_is_echoed, client);
+    replace_server(&w, 9, 8, &limits);
+    run_until(&w, is_closed, client);
+    assert_int_equal(client->close.cause, RN_CLOSE_RESET);
+    end(&w);
+}
+
+static void an_older_secret_is_forgotten(void **state) {
+    (void)state;
+    const rn_quic_limits limits = RN_QUIC_LIMITS_DEFAULT;
+    world w;
+    begin(&w, 6);
+    start_server(&w, 7, 0, &limits);
+    rn_echo_client *client = start_client(&w, w.client_env, 3000000, NULL);
+    run_until(&w, half_is_echoed, client);
+    replace_server(&w, 9, 8, &limits);
+    run_until(&w, is_closed, client);
+    assert_int_equal(client->close.cause, RN_CLOSE_IDLE);
+    assert_int_equal(stats(&w)->stateless_resets_sent, 0);
+    end(&w);
+}
+
+static size_t retries_with_token_of(uint8_t maker, uint8_t secret, uint8_t previous) {
+    rn_quic_limits limits = RN_QUIC_LIMITS_DEFAULT;
+    world w;
+    begin(&w, 7);
+    start_server(&w, maker, 0, &limits);
+    rn_echo_client *first = start_client(&w, w.client_env, 100, NULL);
+    run_until(&w, has_token, first);
+    limits.retry_above = 0;
+    replace_server(&w, secret, previous, &limits);
+    rn_echo_client *second = start_client(&w, w.client_env, 100, first);
+    run_until(&w, is_settled, second);
+    assert_true(second->done);
+    size_t retries = stats(&w)->retries_sent;
+    end(&w);
+    return retries;
+}
+
+static void address_tokens_of_both_secrets(void **state) {
+    (void)state;
+    assert_int_equal(retries_with_token_of(7, 7, 0), 0);
+    assert_int_equal(retries_with_token_of(7, 8, 7), 0);
+    assert_int_equal(retries_with_token_of(7, 8, 0), 1);
+    assert_int_equal(retries_with_token_of(7, 9, 8), 1);
+}
+
+/* The server is replaced between its Retry and the client's answer. */
+static bool answer_to_retry_is_taken(uint8_t secret, uint8_t previous) {
+    rn_quic_limits limits = RN_QUIC_LIMITS_DEFAULT;
+    limits.retry_above = 0;
+    world w;
+    begin(&w, 8);
+    const rn_sim_link slow = {.latency_ns = 100 * RN_MILLISECOND};
+    rn_sim_set_default_link(w.sim, &slow);
+    start_server(&w, 7, 0, &limits);
+    rn_echo_client *client = start_client(&w, w.client_env, 100, NULL);
+    rn_sim_run_for(w.sim, 150 * RN_MILLISECOND);
+    assert_int_equal(stats(&w)->retries_sent, 1);
+    replace_server(&w, secret, previous, &limits);
+    run_until(&w, is_settled, client);
+    bool taken = client->done;
+    assert_int_equal(stats(&w)->retries_sent, 0);
+    end(&w);
+    return taken;
+}
+
+static void retry_tokens_of_both_secrets(void **state) {
+    (void)state;
+    assert_true(answer_to_retry_is_taken(7, 0));
+    assert_true(answer_to_retry_is_taken(8, 7));
+    assert_false(answer_to_retry_is_taken(8, 0));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_address_has_its_limit),
+        cmocka_unit_test(a_crowded_address_is_validated),
+        cmocka_unit_test(one_for_each_address),
+        cmocka_unit_test(no_limit),
+        cmocka_unit_test(the_previous_secret_resets),
+        cmocka_unit_test(an_older_secret_is_forgotten),
+        cmocka_unit_test(address_tokens_of_both_secrets),
+        cmocka_unit_test(retry_tokens_of_both_secrets),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
