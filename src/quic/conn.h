@@ -47,7 +47,8 @@ typedef struct rn_conn_handler {
                         void *user);
     /* The peer reset its sending side (RESET_STREAM): no more data. */
     void (*stream_reset)(rn_conn *conn, rn_stream *stream, uint64_t code, void *user);
-    /* The peer wants no more bytes (STOP_SENDING); our sending side has been reset. */
+    /* The peer wants no more bytes (STOP_SENDING); our sending side has been reset. Noticed when
+     * there are bytes to send; `code` is 0, the peer's is not known. */
     void (*stream_stop_sending)(rn_conn *conn, rn_stream *stream, uint64_t code, void *user);
     /* The ring had refused bytes, or was full, and has room again. */
     void (*stream_room)(rn_conn *conn, rn_stream *stream, void *user);

@@ -186,24 +186,6 @@ static int stream_reset(ngtcp2_conn *quic, int64_t id, uint64_t final_size, uint
     return 0;
 }
 
-static int stream_stop_sending(ngtcp2_conn *quic, int64_t id, uint64_t code, void *user,
-                               void *stream_user) {
-    rn_conn *conn = user;
-    rn_stream *stream = stream_user;
-    (void)quic;
-    (void)id;
-    if (stream == NULL) {
-        return 0;
-    }
-    /* ngtcp2 answers with RESET_STREAM by itself (RFC 9000, section 3.5). */
-    stream->write_closed = true;
-    rn_stream_update_ready(stream);
-    if (conn->handler.stream_stop_sending != NULL && !conn->close_asked) {
-        conn->handler.stream_stop_sending(conn, stream, code, conn->user);
-    }
-    return 0;
-}
-
 static int stream_close(ngtcp2_conn *quic, uint32_t flags, int64_t id, uint64_t code, void *user,
                         void *stream_user) {
     rn_conn *conn = user;
@@ -303,7 +285,6 @@ void rn_conn_callbacks(ngtcp2_callbacks *callbacks) {
     callbacks->acked_stream_data_offset = stream_acknowledged;
     callbacks->extend_max_stream_data = stream_window;
     callbacks->stream_reset = stream_reset;
-    callbacks->stream_stop_sending = stream_stop_sending;
     callbacks->stream_close = stream_close;
     callbacks->extend_max_local_streams_bidi = more_streams;
     callbacks->encrypt = rn_protection_encrypt;
