@@ -8,10 +8,7 @@
 #include "base/units.h"
 #include "common/certs.h"
 
-enum {
-    LAST_WORDS_MS = 20, /* for what the connection has still to send when the client ends */
-    TEXT_PATH_MAX = PATH_MAX
-};
+enum { LAST_WORDS_MS = 10, TEXT_PATH_MAX = PATH_MAX };
 
 static void flush(void *user) {
     rn_client *client = user;
@@ -21,6 +18,12 @@ static void flush(void *user) {
 }
 
 /* ---- the end ---- */
+
+/* Time for what the connection has still to send: cancelled streams first, then its own end. */
+static void say_last_words(rn_client *client) {
+    rn_env *env = client->program.env;
+    env->ops->timer_set(client->timer, rn_env_now(env) + LAST_WORDS_MS * RN_MILLISECOND);
+}
 
 static void finish(rn_client *client) {
     rn_program *program = &client->program;
@@ -42,10 +45,7 @@ static void finish(rn_client *client) {
     if (!rn_report_is_clean(&client->report) || client->report.streams_failed > 0) {
         program->exit_code = RN_EXIT_RUNTIME;
     }
-    rpcnet_channel_del(client->channel);
-    client->channel = NULL;
-    program->env->ops->timer_set(client->timer,
-                                 rn_env_now(program->env) + LAST_WORDS_MS * RN_MILLISECOND);
+    say_last_words(client);
 }
 
 void rn_client_stream_over(rn_client_stream *stream, bool failed) {
@@ -108,6 +108,12 @@ static void on_state(rpcnet_channel *channel, enum rpcnet_channel_state state,
 static void on_timer(void *user) {
     rn_client *client = user;
     rn_program *program = &client->program;
+    if (client->finishing && client->channel != NULL) {
+        rpcnet_channel_del(client->channel);
+        client->channel = NULL;
+        say_last_words(client);
+        return;
+    }
     if (client->finishing) {
         rn_program_exit(program, program->exit_code);
         return;
