@@ -7,7 +7,7 @@
 static void on_message(rpcnet_call *call, const void *data, size_t len, void *user) {
     (void)call;
     rn_task *task = user;
-    const rn_worker *worker = task->worker;
+    rn_worker *worker = task->worker;
     if (task->ended) {
         return;
     }
@@ -20,6 +20,7 @@ static void on_message(rpcnet_call *call, const void *data, size_t len, void *us
                RPCNET_OK) {
         rn_task_end(task, RPCNET_GRPC_INVALID_ARGUMENT, "the request is no GenerateRequest");
     } else {
+        worker->counters.direct_calls++;
         RN_INFO(worker->program.log, worker->program.target,
                 "worker=%s stream.id=%" PRIu64 " connection.id=%s prompt=%s accepted direct call",
                 worker->config.label, task->stream_id, task->connection_id, task->generator.prompt);

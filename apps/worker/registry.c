@@ -139,6 +139,7 @@ static void on_register_status(rpcnet_call *call, int code, const char *message,
         registry->registering = NULL;
         registry->backoff_ns = BACKOFF_MIN_MS * RN_MILLISECOND;
         registry->complained = false;
+        worker->counters.registrations++;
         RN_INFO(worker->program.log, worker->program.target,
                 "worker=%s director=%s user.addr=%s mgmt.addr=%s registration=%" PRIu64
                 " registered with director",

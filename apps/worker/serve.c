@@ -25,7 +25,8 @@ static void send_done(rn_task *task, uint32_t code, const char *message) {
 }
 
 static void refuse(rn_task *task, const char *reason) {
-    const rn_worker *worker = task->worker;
+    rn_worker *worker = task->worker;
+    worker->counters.refusals++;
     RN_INFO(worker->program.log, worker->program.target,
             "worker=%s stream.id=%" PRIu64 " connection.id=%s reason=%s refused handoff",
             worker->config.label, task->stream_id, task->connection_id, reason);
@@ -59,6 +60,7 @@ static void begin(rn_task *task, rn_bytes request, const rn_assignment *assignme
 
 static void take_assignment(rn_task *task, const rn_assignment *assignment) {
     task->kind = RN_TASK_STREAM;
+    task->worker->counters.assignments++;
     task->stream_id = assignment->stream_id;
     rn_sentence_copy(task->connection_id, sizeof task->connection_id, assignment->connection_id);
     rn_sentence_copy(task->previous_worker, sizeof task->previous_worker,
@@ -121,6 +123,7 @@ static bool take_stream_frame(rn_task *task, const rn_director_frame *frame) {
         break;
     }
     log_task(task, RN_LOG_WARN, why);
+    task->worker->counters.protocol_faults++;
     rn_task_del(task);
     return false;
 }
@@ -131,6 +134,7 @@ static void take_probe(rn_task *task, const rn_director_frame *frame) {
     }
     if (frame->kind != RN_DIRECTOR_PROBE) {
         log_task(task, RN_LOG_WARN, "a frame of a stream on the probe channel");
+        task->worker->counters.protocol_faults++;
         rn_task_end(task, RPCNET_GRPC_INVALID_ARGUMENT, "the probe channel carries only probes");
         return;
     }
@@ -151,6 +155,7 @@ static void on_message(rpcnet_call *call, const void *data, size_t len, void *us
     }
     if (rn_director_frame_parse(&frame, rn_bytes_of(data, len)) != RPCNET_OK) {
         log_task(task, RN_LOG_WARN, "a malformed frame from director");
+        task->worker->counters.protocol_faults++;
         rn_task_del(task);
         return;
     }

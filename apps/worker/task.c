@@ -193,15 +193,18 @@ static int produce(rn_task *task) {
                 worker->config.label, task->stream_id, task->connection_id, sequence);
     }
     result = send_message(task);
+    worker->counters.tokens += result == RPCNET_OK && is_token;
     if (result == RPCNET_OK && is_token && task->kind == RN_TASK_STREAM &&
         rn_generator_checkpoint_due(&task->generator)) {
         result = send_checkpoint(task, sequence);
+        worker->counters.checkpoints += result == RPCNET_OK;
     }
     return result;
 }
 
 static void end_of_stream(rn_task *task) {
     rn_worker *worker = task->worker;
+    worker->counters.completed++;
     RN_INFO(worker->program.log, worker->program.target,
             "worker=%s stream.id=%" PRIu64 " connection.id=%s tokens=%" PRIu64 " stream complete",
             worker->config.label, task->stream_id, task->connection_id,
@@ -276,6 +279,8 @@ void rn_task_give_back(rn_task *task, const char *message, bool drain) {
     if (!task->running) {
         return;
     }
+    rn_worker_counters *counters = &task->worker->counters;
+    ++*(drain ? &counters->handed_back : &counters->failed);
     if (task->kind == RN_TASK_DIRECT) {
         rn_task_end(task, RPCNET_GRPC_UNAVAILABLE, message);
         return;

@@ -68,6 +68,7 @@ static void on_outage(void *user) {
     enum rn_outage_event event =
         rn_outage_advance(&worker->outage, rn_env_now(worker->program.env));
     if (event == RN_OUTAGE_FAIL) {
+        worker->counters.outages++;
         fail_all(worker);
     } else if (event == RN_OUTAGE_RECOVER) {
         RN_INFO(worker->program.log, worker->program.target,
@@ -239,6 +240,9 @@ int rn_worker_open(rn_worker *worker) {
     }
     rn_secret_wipe(secret);
     if (result == RPCNET_OK) {
+        result = rn_worker_sight_open(&worker->sight, worker);
+    }
+    if (result == RPCNET_OK) {
         update_health(worker);
         result = rn_registry_open(&worker->registry, worker);
     }
@@ -251,6 +255,7 @@ int rn_worker_open(rn_worker *worker) {
 void rn_worker_close(rn_worker *worker) {
     rn_list *link;
     rn_list *next;
+    rn_worker_sight_close(worker->sight);
     rn_registry_close(&worker->registry);
     worker->draining = false; /* nothing is to be finished any more */
     RN_LIST_FOREACH(link, next, &worker->tasks) {

@@ -8,6 +8,7 @@
 #include "worker/config.h"
 #include "worker/outage.h"
 #include "worker/registry.h"
+#include "worker/sight.h"
 #include "worker/task.h"
 
 struct rn_worker {
@@ -26,6 +27,8 @@ struct rn_worker {
     bool draining;
     unsigned servers_draining;
     rn_timer *drain_timer;
+    rn_worker_counters counters;
+    rn_worker_sight *sight; /* NULL: not asked for */
 };
 
 /* Servers, health, registration. On failure it was said. */

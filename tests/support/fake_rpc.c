@@ -316,6 +316,11 @@ const char *rpcnet_server_address(const rpcnet_server *server) {
     return server == &world.servers[0] ? "127.0.0.1:62001" : "127.0.0.1:63001";
 }
 
+void rpcnet_server_get_stats(const rpcnet_server *server, rpcnet_server_stats *out) {
+    (void)server;
+    *out = (rpcnet_server_stats){0};
+}
+
 int rpcnet_server_add_method(rpcnet_server *server, const char *path, rpcnet_method_fn *fn,
                              void *user) {
     *(strstr(path, "/Serve") != NULL ? &server->serve : &server->generate) = fn;
