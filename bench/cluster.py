@@ -1,0 +1,265 @@
+"""What bench/swap and bench/relay share: building, starting a director with its workers and loads,
+waiting for what they say, reading what they have used, and printing rows."""
+import json
+import os
+import re
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+BENCH = os.path.dirname(os.path.abspath(__file__))
+PROJECT = os.path.dirname(BENCH)
+CERTIFIED = ["worker-a", "worker-b", "worker-c"]
+WAIT_S = 30
+
+
+class Trouble(Exception):
+    """Something did not happen; the message says what."""
+
+
+def build(folder):
+    """Configures and builds the programs; a no-op when they are up to date."""
+    quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    commands = [
+        ["cmake", "-S", BENCH, "-B", folder, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=RelWithDebInfo"],
+        ["cmake", "--build", folder, "--target", "director", "worker", "client", "load",
+         "stamping_worker", "malloc_count"]]
+    for command in commands:
+        done = subprocess.run(command, check=False, **quiet)
+        if done.returncode != 0:
+            raise Trouble("%s failed:\n%s" % (" ".join(command), done.stdout[-4000:]))
+
+
+class Process:
+    """A program whose output (stdout or stderr) is read line by line, with the time of reading."""
+
+    def __init__(self, command, read, environment=None):
+        self.command = command
+        self.lines = []  # (CLOCK_MONOTONIC ns, text)
+        self.news = threading.Condition()
+        self.popen = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, env=environment,
+            stdout=subprocess.PIPE if read == "stdout" else subprocess.DEVNULL,
+            stderr=subprocess.PIPE if read == "stderr" else None)
+        self.pipe = self.popen.stdout or self.popen.stderr
+        self.thread = threading.Thread(target=self._read, daemon=True)
+        self.thread.start()
+
+    def _read(self):
+        rest = b""
+        while True:
+            data = os.read(self.pipe.fileno(), 1 << 20)
+            now = time.monotonic_ns()
+            if not data:
+                break
+            *lines, rest = (rest + data).split(b"\n")
+            with self.news:
+                self.lines += [(now, line.decode(errors="replace")) for line in lines]
+                self.news.notify_all()
+
+    @property
+    def pid(self):
+        return self.popen.pid
+
+    def mark(self):
+        return len(self.lines)
+
+    def wait_line(self, pattern, start=0, timeout=WAIT_S, count=1):
+        """The count-th line from `start` on that matches: (ns, match, index behind it)."""
+        wanted = re.compile(pattern)
+        deadline = time.monotonic() + timeout
+        at = start
+        with self.news:
+            while True:
+                while at < len(self.lines):
+                    ns, text = self.lines[at]
+                    at += 1
+                    match = wanted.search(text)
+                    if match:
+                        count -= 1
+                        if count == 0:
+                            return ns, match, at
+                if self.popen.poll() is not None and not self.thread.is_alive():
+                    raise Trouble("%s ended (%d) before it said %r; last words: %s" % (
+                        os.path.basename(self.command[0]), self.popen.returncode, pattern,
+                        [text for _, text in self.lines[-3:]]))
+                if not self.news.wait(max(0.0, min(0.2, deadline - time.monotonic()))) and \
+                        time.monotonic() >= deadline:
+                    raise Trouble("%s did not say %r; last words: %s" % (
+                        os.path.basename(self.command[0]), pattern,
+                        [text for _, text in self.lines[-3:]]))
+
+    def send(self, number):
+        self.popen.send_signal(number)
+
+    def stop(self, number=signal.SIGTERM, timeout=15):
+        if self.popen.poll() is None:
+            self.popen.send_signal(number)
+            self.popen.send_signal(signal.SIGCONT)
+        try:
+            self.popen.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.popen.kill()
+            self.popen.wait()
+        self.thread.join(timeout)
+        return self.popen.returncode
+
+
+class Load(Process):
+    """bench/load; its swaps and summary as dictionaries."""
+
+    def __init__(self, cluster, target, connections, streams, pace_us, **more):
+        command = [cluster.program("load"), "--target", target, "--certs", cluster.certs,
+                   "--connections", str(connections), "--streams", str(streams),
+                   "--pace-us", str(pace_us)]
+        for name, value in more.items():
+            command += ["--" + name.replace("_", "-"), str(value)]
+        super().__init__(command, "stdout")
+
+    def wait(self, event, start=0, timeout=WAIT_S, count=1):
+        ns, match, at = self.wait_line(r'^(\{"event":"%s".*)' % event, start, timeout, count)
+        return ns, json.loads(match.group(1)), at
+
+    def swaps(self, start=0):
+        with self.news:
+            lines = self.lines[start:]
+        return [json.loads(text) for _, text in lines if text.startswith('{"event":"swap"')]
+
+    def summary(self, timeout=WAIT_S):
+        if self.popen.poll() is None and "--measure-ms" not in self.command:
+            self.send(signal.SIGTERM)
+        try:
+            result = self.wait("summary", 0, timeout)[1]
+        finally:
+            self.stop()
+        if result["lost"] or result["failed"]:
+            raise Trouble("streams were harmed: %s" % result)
+        return result
+
+
+class Cluster:
+    """A director and workers on ports of the kernel's choice, in a folder of their own."""
+
+    def __init__(self, build_folder, director_options=(), wrap=(), environment=None):
+        self.build = build_folder
+        self.folder = tempfile.mkdtemp(prefix="rpcnet-bench-")
+        self.certs = os.path.join(self.folder, "certs")
+        self.workers = {}
+        self.loads = []
+        self.director = None
+        try:
+            self._certificates()
+            self.environment = dict(os.environ, CONNECTION_SWAP_CERTS_DIR=self.certs)
+            self.environment.pop("RUST_LOG", None)
+            self.director = Process(
+                list(wrap) + [self.program("director"), "--user-addr", "127.0.0.1:0",
+                              "--mgmt-addr", "127.0.0.1:0"] + list(director_options),
+                "stderr", dict(self.environment, **(environment or {})))
+            line = self.director.wait_line(r"user\.addr=(\S+) .*mgmt\.addr=(\S+) .*listening")[1]
+            self.user, self.mgmt = line.group(1), line.group(2)
+        except BaseException:
+            self.close()
+            raise
+
+    def _certificates(self):
+        command = [os.path.join(PROJECT, "scripts", "make-certs.sh"), "--dir", self.certs]
+        for label in CERTIFIED:
+            command += ["--worker", label]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+    def program(self, name):
+        places = {"load": "load", "stamping_worker": "stamping_worker"}
+        return os.path.join(self.build, places.get(name, "rpcnet/apps/%s/%s" % (name, name)))
+
+    def start_worker(self, label, options=(), program="worker"):
+        """Starts one and waits until the director gives it streams."""
+        start = self.director.mark()
+        worker = Process(
+            [self.program(program), "--label", label, "--user-addr", "127.0.0.1:0", "--mgmt-addr",
+             "127.0.0.1:0", "--director-mgmt-addr", self.mgmt, "--fail-after", "0", "--streams-max",
+             "0", "--log", "warn"] + list(options),
+            "stderr", self.environment)
+        self.workers[label] = worker
+        self.director.wait_line(r"worker\.label=%s .*draining=false" % label, start)
+        return worker
+
+    def load(self, connections, streams, pace_us, **more):
+        load = Load(self, more.pop("target", self.user), connections, streams, pace_us, **more)
+        self.loads.append(load)
+        return load
+
+    def close(self):
+        for process in self.loads + list(self.workers.values()) + [self.director]:
+            if process is not None:
+                process.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def cpu_ns(pid):
+    """CPU time of a process so far: (all in ns, the kernel's share of it in ns by the clock tick)."""
+    with open("/proc/%d/schedstat" % pid, encoding="ascii") as file:
+        total = int(file.read().split()[0])
+    with open("/proc/%d/stat" % pid, encoding="ascii") as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    return total, int(fields[12]) * 1000000000 // os.sysconf("SC_CLK_TCK")
+
+
+def busy_ns():
+    """CPU time of the whole machine so far."""
+    with open("/proc/stat", encoding="ascii") as file:
+        fields = [int(field) for field in file.readline().split()[1:]]
+    idle = fields[3] + fields[4]
+    return (sum(fields[:8]) - idle) * 1000000000 // os.sysconf("SC_CLK_TCK")
+
+
+def wait_calm(limit=0.15, timeout=120):
+    """Waits until other programs use less than `limit` of a core; returns what they use."""
+    deadline = time.monotonic() + timeout
+    while True:
+        begin, at = busy_ns(), time.monotonic_ns()
+        time.sleep(1)
+        share = (busy_ns() - begin) / (time.monotonic_ns() - at)
+        if share < limit or time.monotonic() > deadline:
+            return share
+
+
+def quantile(values, part):
+    """The smallest value that `part` of them do not exceed."""
+    ordered = sorted(values)
+    return ordered[max(0, -(-int(part * 1000) * len(ordered) // 1000) - 1)]
+
+
+class Table:
+    """Rows as they come: for people in columns, for programs one JSON object per line."""
+
+    def __init__(self, as_json):
+        self.as_json = as_json
+        self.missed = 0
+        if not as_json:
+            print("%-52s %10s %-9s %9s  %s" % ("row", "ours", "unit", "goal", "met"))
+
+    def row(self, name, ours, unit, goal=None):
+        met = None if goal is None else ours <= goal
+        self.missed += met is False
+        ours = round(ours, 3)
+        if self.as_json:
+            print(json.dumps({"row": name, "ours": ours, "unit": unit, "goal": goal, "met": met}),
+                  flush=True)
+        else:
+            print("%-52s %10s %-9s %9s  %s" % (
+                name, "%g" % ours, unit, "-" if goal is None else "%g" % goal,
+                {None: "-", True: "yes", False: "NO"}[met]), flush=True)
+
+    def note(self, text):
+        print("# " + text, file=sys.stderr, flush=True)
