@@ -37,7 +37,7 @@ typedef struct rpcnet_call rpcnet_call;
 typedef struct rn_metadata rpcnet_metadata;
 
 enum {
-    RPCNET_SECRET_LEN = 32,      /* bytes of a cluster secret */
+    RPCNET_SECRET_LEN = 32, /* bytes of a cluster secret */
     RPCNET_ADDRESS_TEXT_MAX = 80,
     RPCNET_ERROR_TEXT_MAX = 640
 };
@@ -50,8 +50,8 @@ typedef struct rpcnet_credentials_options {
     size_t struct_size;
     const char *certificate_file; /* PEM; NULL for a client that shows none */
     const char *key_file;
-    const char *ca_file;              /* PEM; whom to trust */
-    bool require_client_certificate;  /* servers: nobody without a certificate of that CA */
+    const char *ca_file;             /* PEM; whom to trust */
+    bool require_client_certificate; /* servers: nobody without a certificate of that CA */
 } rpcnet_credentials_options;
 
 void rpcnet_credentials_options_init(rpcnet_credentials_options *options);
@@ -119,7 +119,7 @@ typedef struct rpcnet_call_options {
     size_t receive_max;              /* bytes of one message; default 4 MiB */
     size_t send_max;
     bool manual_consume; /* messages hold the peer's window until rpcnet_call_consume */
-    unsigned urgency;    /* 0 first ... 7 last (RFC 9218); default 3 */
+    unsigned urgency;    /* of what we send: 0 first ... 7 last (RFC 9218); default 3 */
 } rpcnet_call_options;
 
 void rpcnet_call_options_init(rpcnet_call_options *options);
@@ -127,10 +127,14 @@ void rpcnet_call_options_init(rpcnet_call_options *options);
 /* The loop's time: nanoseconds of a clock that never goes back. */
 uint64_t rpcnet_now(rpcnet_env *env);
 
-/* Client: starts a call to `path` ("/package.Service/Method"). While the channel is connecting,
- * calls wait for it (up to its calls_waiting_max); on_status UNAVAILABLE tells when it fails.
- * RPCNET_ERR_ARGUMENT, RPCNET_ERR_LIMIT (too many waiting calls), RPCNET_ERR_CLOSED (the channel is
- * shutting down), RPCNET_ERR_MEMORY. `options` may be NULL. `callbacks` must outlive the call. */
+/* Client: starts a call to `path` ("/package.Service/Method"). While the channel has no connection,
+ * calls wait for it (up to its calls_waiting_max): for the present attempt, or, between two, for
+ * the next one; on_status UNAVAILABLE tells when that fails. They also wait, in order, when the
+ * server allows no more streams now. A call that waits keeps one message; on_writable follows.
+ * RPCNET_ERR_ARGUMENT, RPCNET_ERR_LIMIT (too many waiting calls; more metadata than the server
+ * takes), RPCNET_ERR_CLOSED (the channel is CLOSED, or will be: its server takes no more calls and
+ * it does not reconnect), RPCNET_ERR_MEMORY. A deadline that has passed is told by on_status.
+ * `options` may be NULL. `callbacks` must outlive the call. */
 int rpcnet_call_new(rpcnet_call **out, rpcnet_channel *channel, const char *path,
                     const rpcnet_call_options *options, const rpcnet_call_callbacks *callbacks,
                     void *user);
@@ -152,8 +156,8 @@ int rpcnet_call_send(rpcnet_call *call, const void *data, size_t len);
 /* The same with a message in two pieces; `head` is at most 64 bytes. */
 int rpcnet_call_send2(rpcnet_call *call, const void *head, size_t head_len, const void *data,
                       size_t len);
-/* Payload bytes that can be sent now without being kept back for the peer's window: room in the
- * send ring, less framing; 0 while a message is waiting. */
+/* Payload bytes that one send takes now into the send ring: its room, less framing. 0 while a
+ * message is being kept, and while a client's call waits for a stream. */
 size_t rpcnet_call_room(const rpcnet_call *call);
 int rpcnet_call_send_headers(rpcnet_call *call, const rpcnet_metadata *metadata);
 int rpcnet_call_half_close(rpcnet_call *call);
@@ -171,28 +175,29 @@ uint64_t rpcnet_call_deadline(const rpcnet_call *call);
 
 /* Server: who calls. */
 typedef struct rpcnet_peer {
-    uint64_t connection; /* n-th connection that the server has accepted, from 1 */
-    uint64_t call;       /* n-th call on that connection, from 1 */
-    const char *address; /* "127.0.0.1:50000", as it is now */
+    uint64_t connection;  /* n-th connection that the server has accepted, from 1 */
+    uint64_t call;        /* n-th call on that connection, from 1 */
+    const char *address;  /* "127.0.0.1:50000", as it is now */
     const char *identity; /* role URI of its certificate; "" for none */
 } rpcnet_peer;
-/* Valid until the call's connection is gone; borrowed. */
+/* The texts are borrowed until the next call of this function for the same connection, and "" when
+ * the stream is gone (after on_closed); the numbers stay. */
 void rpcnet_call_peer(const rpcnet_call *call, rpcnet_peer *out);
 
 /* ---- connection limits, for channels and servers; nanoseconds and bytes ---- */
 
 typedef struct rpcnet_limits {
     size_t struct_size;
-    uint64_t idle_timeout_ns;       /* 30 s */
-    uint64_t keep_alive_ns;         /* 10 s; 0: none */
-    uint64_t handshake_timeout_ns;  /* 10 s */
-    size_t send_ring_bytes;         /* of each stream: 256 KiB */
-    uint64_t stream_window_bytes;   /* 256 KiB */
+    uint64_t idle_timeout_ns;         /* 30 s */
+    uint64_t keep_alive_ns;           /* 10 s; 0: none */
+    uint64_t handshake_timeout_ns;    /* 10 s */
+    size_t send_ring_bytes;           /* of each stream: 256 KiB */
+    uint64_t stream_window_bytes;     /* 256 KiB */
     uint64_t connection_window_bytes; /* 16 MiB */
-    uint64_t streams_max;           /* open at once, of each connection: 128 */
-    size_t connections_max;         /* servers: 20000 */
-    size_t handshakes_max;          /* servers: unfinished at once: 1000 */
-    size_t retry_above;             /* servers: address validation above n handshakes: 100 */
+    uint64_t streams_max;             /* open at once, of each connection: 128 */
+    size_t connections_max;           /* servers: 20000 */
+    size_t handshakes_max;            /* servers: unfinished at once: 1000 */
+    size_t retry_above;               /* servers: address validation above n handshakes: 100 */
     /* Servers: of one address at once (an IPv6 network of 64 bits counts as one); 0: no limit. More
      * connections are refused (CONNECTION_REFUSED), more calls end with RESOURCE_EXHAUSTED. From
      * half of its connections on an address has to be validated first (Retry). */
@@ -203,13 +208,18 @@ typedef struct rpcnet_limits {
 
 void rpcnet_limits_init(rpcnet_limits *limits);
 
-/* ---- channels ---- */
+/* ---- channels ----
+ *
+ * A channel has one connection at a time. When the server says goodbye (it drains) and `reconnect`
+ * is on, the calls on that connection go on to their end while the channel connects anew for new
+ * ones; the state is WAITING with RPCNET_LOSS_PEER then. Without `reconnect` the channel stays
+ * READY until the connection is gone, but takes no new calls. */
 
 enum rpcnet_channel_state {
     RPCNET_CHANNEL_CONNECTING, /* first attempt, or after a failure */
     RPCNET_CHANNEL_READY,
     RPCNET_CHANNEL_WAITING, /* the last attempt failed; the next one comes by itself */
-    RPCNET_CHANNEL_CLOSED   /* rpcnet_channel_close, or `reconnect` is off and it was lost */
+    RPCNET_CHANNEL_CLOSED   /* `reconnect` is off and it was lost; the end */
 };
 
 /* Why a connection ended or could not be made. */
@@ -244,9 +254,9 @@ typedef struct rpcnet_channel_options {
     /* An ICMP "port unreachable" ends the connection at once. Default true. Off: only silence
      * does, so that a peer may be replaced behind its address. */
     bool unreachable_is_fatal;
-    uint64_t backoff_min_ns;    /* between attempts: 50 ms, doubling */
-    uint64_t backoff_max_ns;    /* up to 2 s */
-    size_t calls_waiting_max;   /* calls that wait for READY: 1024 */
+    uint64_t backoff_min_ns;  /* between attempts: 50 ms, doubling */
+    uint64_t backoff_max_ns;  /* up to 2 s */
+    size_t calls_waiting_max; /* calls that wait for READY: 1024 */
     rpcnet_channel_callbacks callbacks;
     void *user;
 } rpcnet_channel_options;
@@ -256,14 +266,15 @@ void rpcnet_channel_options_init(rpcnet_channel_options *options);
  * RPCNET_ERR_ARGUMENT, RPCNET_ERR_IO, RPCNET_ERR_PERMISSION, RPCNET_ERR_MEMORY. */
 int rpcnet_channel_new(rpcnet_channel **out, rpcnet_env *env, const char *target,
                        const rpcnet_channel_options *options);
-/* Calls end with UNAVAILABLE inside; then the connection is closed, politely, in the background. */
+/* Calls end with UNAVAILABLE inside. The server is told at once, or, in a callback of this channel
+ * or its calls, at the end of the loop's turn; until then the socket stays open by itself. */
 void rpcnet_channel_del(rpcnet_channel *channel);
 /* For connections made from now on; the present one stays. */
-void rpcnet_channel_set_credentials(rpcnet_channel *channel,
-                                    const rpcnet_credentials *credentials);
+void rpcnet_channel_set_credentials(rpcnet_channel *channel, const rpcnet_credentials *credentials);
 enum rpcnet_channel_state rpcnet_channel_get_state(const rpcnet_channel *channel);
 uint64_t rpcnet_channel_rtt(const rpcnet_channel *channel); /* nanoseconds; 0: unknown */
-const char *rpcnet_channel_local_address(const rpcnet_channel *channel); /* "" while there is none */
+const char *
+rpcnet_channel_local_address(const rpcnet_channel *channel); /* "" while there is none */
 
 typedef struct rpcnet_channel_stats {
     uint64_t connections_opened;
@@ -304,7 +315,8 @@ void rpcnet_server_options_init(rpcnet_server_options *options);
  * RPCNET_ERR_IO, RPCNET_ERR_ARGUMENT, RPCNET_ERR_MEMORY. */
 int rpcnet_server_new(rpcnet_server **out, rpcnet_env *env, const char *address,
                       const rpcnet_server_options *options);
-/* Drops all connections at once (their peers are told) and all calls (on_cancelled, inside). */
+/* Drops all calls (on_cancelled UNAVAILABLE, inside) and all connections; their peers are told at
+ * once, or, in a callback of this server or its calls, at the end of the loop's turn. */
 void rpcnet_server_del(rpcnet_server *server);
 const char *rpcnet_server_address(const rpcnet_server *server); /* with the port that was bound */
 
@@ -343,14 +355,11 @@ void rpcnet_server_get_stats(const rpcnet_server *server, rpcnet_server_stats *o
 
 typedef struct rpcnet_health rpcnet_health;
 
-enum rpcnet_serving {
-    RPCNET_SERVING_UNKNOWN = 0,
-    RPCNET_SERVING = 1,
-    RPCNET_NOT_SERVING = 2
-};
+enum rpcnet_serving { RPCNET_SERVING_UNKNOWN = 0, RPCNET_SERVING = 1, RPCNET_NOT_SERVING = 2 };
 
 /* Adds /grpc.health.v1.Health/Check and /Watch. The service "" is the server as a whole and serves
- * from the start. Delete it after the server. */
+ * from the start. When the server drains, watches end with UNAVAILABLE. Delete it after the
+ * server. */
 int rpcnet_health_new(rpcnet_health **out, rpcnet_server *server);
 void rpcnet_health_del(rpcnet_health *health);
 /* RPCNET_ERR_LIMIT (64 services), RPCNET_ERR_ARGUMENT, RPCNET_ERR_MEMORY. */

@@ -188,9 +188,12 @@ size_t rpcnet_call_room(const rpcnet_call *call) {
     if (stream == NULL || rn_call_kept(call->inner) > 0 || rn_h3_stream_is_sent(stream)) {
         return 0;
     }
+    if (call->server && !call->spoke) {
+        /* The first message takes the header section with it into an empty ring. */
+        return RN_CONTAINER_OF(call->port, rpcnet_server, port)->ring_bytes - HEADERS_ROOM;
+    }
     size_t room = rn_h3_room(stream);
-    size_t framing = FRAME_PREFIX + (call->server && !call->spoke ? HEADERS_ROOM : 0);
-    return room > framing ? room - framing : 0;
+    return room > FRAME_PREFIX ? room - FRAME_PREFIX : 0;
 }
 
 int rpcnet_call_send_headers(rpcnet_call *call, const rpcnet_metadata *metadata) {

@@ -15,8 +15,8 @@ static int count_call(rpcnet_server *server, const rn_server_conn *conn, rn_cens
     if (server->census == NULL) {
         return RPCNET_OK;
     }
-    int rv = rn_census_enter(server->census, rn_conn_remote(rn_h3_session_conn(conn->session)),
-                             place);
+    int rv =
+        rn_census_enter(server->census, rn_conn_remote(rn_h3_session_conn(conn->session)), place);
     server->calls_refused += rv == RPCNET_ERR_LIMIT;
     return rv;
 }

@@ -96,7 +96,7 @@ void rn_channel_on_sweep(void *user) {
     rpcnet_channel *channel = user;
     rn_list *at;
     rn_list *after;
-    RN_LIST_FOREACH (at, after, &channel->retired) {
+    RN_LIST_FOREACH(at, after, &channel->retired) {
         rn_channel_link *link = RN_CONTAINER_OF(at, rn_channel_link, link);
         if (rn_h3_session_streams(link->session) == 0) {
             rn_h3_session_close(link->session, RN_H3_NO_ERROR, "");
@@ -160,8 +160,7 @@ static void on_goaway(rn_h3_session *session, void *user) {
     rn_rpc_port_leave(&link->port);
 }
 
-static void on_address_token(rn_h3_session *session, const uint8_t *token, size_t len,
-                             void *user) {
+static void on_address_token(rn_h3_session *session, const uint8_t *token, size_t len, void *user) {
     rn_channel_link *link = user;
     rpcnet_channel *channel = link->channel;
     (void)session;
@@ -215,11 +214,10 @@ static const rn_h3_handler session_handler = {
 
 static int open_port(rn_channel_link *link, const rn_address *remote) {
     const rpcnet_channel *channel = link->channel;
-    rn_port_config config = {.udp = {.connect = *remote},
-                             .endpoint = {.env = channel->env,
-                                          .tls = channel->tls,
-                                          .alpn = alpn,
-                                          .limits = channel->limits}};
+    rn_port_config config = {
+        .udp = {.connect = *remote},
+        .endpoint = {
+            .env = channel->env, .tls = channel->tls, .alpn = alpn, .limits = channel->limits}};
     memcpy(config.endpoint.secret, channel->secret, sizeof config.endpoint.secret);
     int rv = rn_port_new(&link->port.port, &config);
     explicit_bzero(config.endpoint.secret, sizeof config.endpoint.secret);
@@ -288,8 +286,7 @@ void rn_channel_on_timer(void *user) {
     if (!channel->deleted) {
         int rv = rn_channel_connect(channel);
         if (rv != RPCNET_OK) {
-            lost(channel, false,
-                 rv == RPCNET_ERR_MEMORY ? RPCNET_LOSS_LOCAL : RPCNET_LOSS_RESOLVE,
+            lost(channel, false, rv == RPCNET_ERR_MEMORY ? RPCNET_LOSS_LOCAL : RPCNET_LOSS_RESOLVE,
                  rpcnet_strerror(rv));
         }
     }

@@ -9,10 +9,10 @@
 #include "rpc/internal.h"
 
 enum {
-    SERVICE_UNKNOWN = 3,     /* in a watch: the service may yet come */
+    SERVICE_UNKNOWN = 3, /* in a watch: the service may yet come */
     NEVER_TOLD = -1,
-    REQUEST_MAX = 1024,      /* bytes of a request */
-    RESPONSE_STATUS = 0x08   /* field 1, varint */
+    REQUEST_MAX = 1024,    /* bytes of a request */
+    RESPONSE_STATUS = 0x08 /* field 1, varint */
 };
 
 typedef struct service {
@@ -105,9 +105,8 @@ static void on_check(rpcnet_call *call, const void *data, size_t len, void *user
 }
 
 static void take_check(rpcnet_server *server, rpcnet_call *call, void *user) {
-    static const rpcnet_call_callbacks callbacks = {.on_message = on_check,
-                                                    .on_half_close = on_early_end,
-                                                    .on_cancelled = on_early_cancel};
+    static const rpcnet_call_callbacks callbacks = {
+        .on_message = on_check, .on_half_close = on_early_end, .on_cancelled = on_early_cancel};
     rpcnet_call_options options;
     (void)server;
     rpcnet_call_options_init(&options);
@@ -173,9 +172,8 @@ static void on_watch(rpcnet_call *call, const void *data, size_t len, void *user
 }
 
 static void take_watch(rpcnet_server *server, rpcnet_call *call, void *user) {
-    static const rpcnet_call_callbacks callbacks = {.on_message = on_watch,
-                                                    .on_half_close = on_early_end,
-                                                    .on_cancelled = on_early_cancel};
+    static const rpcnet_call_callbacks callbacks = {
+        .on_message = on_watch, .on_half_close = on_early_end, .on_cancelled = on_early_cancel};
     rpcnet_call_options options;
     if (server->draining) {
         end_call(call, RPCNET_GRPC_UNAVAILABLE, "the server is shutting down");

@@ -17,11 +17,11 @@
 
 enum {
     RN_RPC_METHODS_MAX = 256,
-    RN_RPC_TEXT_MAX = 320,          /* explanations for people */
-    RN_RPC_TOKEN_MAX = 512,         /* an address token that is kept */
-    RN_RPC_RETIRED_MAX = 4,         /* connections of a channel that wait for their last calls */
+    RN_RPC_TEXT_MAX = 320,  /* explanations for people */
+    RN_RPC_TOKEN_MAX = 512, /* an address token that is kept */
+    RN_RPC_RETIRED_MAX = 4, /* connections of a channel that wait for their last calls */
     RN_RPC_HEALTH_SERVICES_MAX = 64,
-    RN_RPC_HEALTH_NAME_MAX = 255,   /* bytes of a service's name */
+    RN_RPC_HEALTH_NAME_MAX = 255, /* bytes of a service's name */
     RN_RPC_HEALTH_WATCHERS_MAX = 4096
 };
 
@@ -170,8 +170,8 @@ struct rpcnet_channel {
     enum rpcnet_channel_state state;
     unsigned failures; /* attempts in a row that came to nothing */
     rn_resolve *resolve;
-    rn_timer *timer; /* the next attempt */
-    rn_timer *sweep; /* looks after retired links */
+    rn_timer *timer;       /* the next attempt */
+    rn_timer *sweep;       /* looks after retired links */
     rn_channel_link *link; /* NULL: none at present */
     rn_list retired;
     size_t retired_count;
@@ -211,12 +211,12 @@ typedef struct rn_method {
 } rn_method;
 
 struct rn_server_conn {
-    rn_list link;           /* rpcnet_server.conns */
+    rn_list link; /* rpcnet_server.conns */
     rpcnet_server *server;
     rn_h3_session *session; /* never NULL */
     uint64_t number;
     uint64_t calls;
-    bool announced;         /* on_connection was called */
+    bool announced; /* on_connection was called */
     bool goaway_sent;
     bool goaway_final;
     uint64_t goaway_time;
@@ -233,6 +233,7 @@ struct rpcnet_server {
     rn_list conns;
     uint64_t conns_count;
     uint64_t streams_max;
+    size_t ring_bytes; /* of each stream */
     uint64_t calls;
     size_t calls_open;
     rn_census *census; /* of calls; NULL: without limit */

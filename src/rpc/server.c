@@ -52,6 +52,7 @@ static int open_port(rpcnet_server *server, const rn_address *address,
     if (rv != RPCNET_OK) {
         return rv;
     }
+    server->ring_bytes = config.endpoint.limits.send_ring_bytes;
     server->streams_max = config.endpoint.limits.streams_bidi_max;
     rv = take_call_limits(server, &options->limits);
     if (rv != RPCNET_OK) {
@@ -93,8 +94,8 @@ int rpcnet_server_new(rpcnet_server **out, rpcnet_env *env, const char *address,
     rn_address bind;
     rpcnet_server_options_init(&given);
     int rv = rn_rpc_take_options(&given, sizeof given, options);
-    if (rv == RPCNET_OK && (given.credentials == NULL ||
-                            !rn_credentials_have_certificate(given.credentials))) {
+    if (rv == RPCNET_OK &&
+        (given.credentials == NULL || !rn_credentials_have_certificate(given.credentials))) {
         rv = RPCNET_ERR_ARGUMENT;
     }
     if (rv == RPCNET_OK) {
@@ -138,7 +139,7 @@ void rpcnet_server_del(rpcnet_server *server) {
     rn_rpc_port_leave(&server->port);
     rn_list *at;
     rn_list *after;
-    RN_LIST_FOREACH (at, after, &server->conns) {
+    RN_LIST_FOREACH(at, after, &server->conns) {
         rn_server_conn *conn = RN_CONTAINER_OF(at, rn_server_conn, link);
         rn_h3_session_close(conn->session, RN_H3_NO_ERROR, "the server is gone");
     }
@@ -183,8 +184,7 @@ void rpcnet_server_set_fallback(rpcnet_server *server, rpcnet_method_fn *fn, voi
 }
 
 const rn_method *rn_server_find_method(const rpcnet_server *server, rn_bytes path) {
-    const rn_method *method =
-        path.len <= RN_MAP_KEY_MAX ? rn_map_get(server->methods, path) : NULL;
+    const rn_method *method = path.len <= RN_MAP_KEY_MAX ? rn_map_get(server->methods, path) : NULL;
     if (method != NULL) {
         return method;
     }

@@ -36,7 +36,7 @@ static void drain_all(rpcnet_server *server) {
     uint64_t now = rn_env_now(server->env);
     rn_list *at;
     rn_list *after;
-    RN_LIST_FOREACH (at, after, &server->conns) {
+    RN_LIST_FOREACH(at, after, &server->conns) {
         rn_server_conn *conn = RN_CONTAINER_OF(at, rn_server_conn, link);
         if (now >= server->drain_deadline) {
             rn_h3_session_close(conn->session, RN_H3_NO_ERROR, "the server has to stop");
