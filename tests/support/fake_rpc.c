@@ -227,6 +227,10 @@ void rpcnet_call_cancel(rpcnet_call *call) {
     call->callbacks->on_status(call, RPCNET_GRPC_CANCELLED, "cancelled", NULL, call->user);
 }
 
+const char *rpcnet_call_path(const rpcnet_call *call) {
+    return call->path;
+}
+
 void rpcnet_call_peer(const rpcnet_call *call, rpcnet_peer *out) {
     *out = call->peer;
 }

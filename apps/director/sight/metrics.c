@@ -58,7 +58,7 @@ typedef struct server_row {
     const char *help;
 } server_row;
 
-enum { SERVER_ROWS = 9 };
+enum { SERVER_ROWS = 13 };
 
 static const server_row server_rows[SERVER_ROWS] = {
     {RN_METRIC_COUNTER, PREFIX "connections_accepted_total", "Connections that were begun."},
@@ -66,6 +66,14 @@ static const server_row server_rows[SERVER_ROWS] = {
     {RN_METRIC_COUNTER, PREFIX "handshakes_failed_total", "TLS handshakes that failed."},
     {RN_METRIC_COUNTER, PREFIX "connections_refused_total",
      "Connections refused because of a limit."},
+    {RN_METRIC_COUNTER, PREFIX "connections_refused_of_address_total",
+     "Of these, those refused because their address had too many."},
+    {RN_METRIC_COUNTER, PREFIX "calls_refused_of_address_total",
+     "Calls refused because their address had too many."},
+    {RN_METRIC_COUNTER, PREFIX "headers_refused_total",
+     "Calls refused because their headers were too large."},
+    {RN_METRIC_COUNTER, PREFIX "messages_refused_total",
+     "Calls ended because a message was too large."},
     {RN_METRIC_COUNTER, PREFIX "retries_sent_total", "Clients asked to prove their address."},
     {RN_METRIC_COUNTER, PREFIX "datagrams_dropped_total", "Datagrams that belonged to nothing."},
     {RN_METRIC_COUNTER, PREFIX "calls_total", "Calls received."},
@@ -78,15 +86,21 @@ static void read_server(const rpcnet_server *server, uint64_t out[SERVER_ROWS]) 
     if (server != NULL) {
         rpcnet_server_get_stats(server, &stats);
     }
-    const uint64_t values[SERVER_ROWS] = {stats.connections_accepted,
-                                          stats.handshakes_completed,
-                                          stats.handshakes_failed,
-                                          stats.connections_refused,
-                                          stats.retries_sent,
-                                          stats.datagrams_dropped,
-                                          stats.calls,
-                                          stats.connections_open,
-                                          stats.calls_open};
+    const uint64_t values[SERVER_ROWS] = {
+        stats.connections_accepted,
+        stats.handshakes_completed,
+        stats.handshakes_failed,
+        stats.connections_refused,
+        stats.connections_refused_of_address,
+        stats.calls_refused_of_address,
+        stats.headers_refused,
+        stats.messages_refused,
+        stats.retries_sent,
+        stats.datagrams_dropped,
+        stats.calls,
+        stats.connections_open,
+        stats.calls_open,
+    };
     for (size_t i = 0; i < SERVER_ROWS; i++) {
         out[i] = values[i];
     }
