@@ -31,17 +31,17 @@ typedef struct rn_quic_limits {
     /* Accepted from one address (see base/census.h) at once; from half of it on its newcomers are
      * asked for Retry, so that forged ones cannot take all places. 0: no limit of its own. */
     size_t connections_per_address;
-    size_t handshakes_max;  /* unfinished ones that we accept; more are dropped */
-    size_t retry_above;     /* unfinished handshakes from which on Retry is asked */
+    size_t handshakes_max; /* unfinished ones that we accept; more are dropped */
+    size_t retry_above;    /* unfinished handshakes from which on Retry is asked */
 } rn_quic_limits;
 
 #define RN_QUIC_LIMITS_DEFAULT                                                                     \
     {                                                                                              \
         .idle_timeout_ns = 30 * RN_SECOND, .keep_alive_ns = 10 * RN_SECOND,                        \
-        .handshake_timeout_ns = 10 * RN_SECOND, .send_ring_bytes = 256 * 1024,                     \
-        .stream_window_bytes = 256 * 1024, .connection_window_bytes = 16 * 1024 * 1024,            \
-        .streams_bidi_max = 128, .streams_uni_max = 8, .connections_max = 20000,                   \
-        .handshakes_max = 1000, .retry_above = 100                                                 \
+        .handshake_timeout_ns = 10 * RN_SECOND, .send_ring_bytes = UINT64_C(256) * 1024,           \
+        .stream_window_bytes = UINT64_C(256) * 1024,                                               \
+        .connection_window_bytes = UINT64_C(16) * 1024 * 1024, .streams_bidi_max = 128,            \
+        .streams_uni_max = 8, .connections_max = 20000, .handshakes_max = 1000, .retry_above = 100 \
     }
 
 /* Counters of an endpoint; they only grow, but for the last two. */
@@ -55,7 +55,7 @@ typedef struct rn_endpoint_stats {
     uint64_t connections_opened;
     uint64_t handshakes_completed;
     uint64_t handshakes_failed;
-    uint64_t connections_refused; /* over a limit, */
+    uint64_t connections_refused;            /* over a limit, */
     uint64_t connections_refused_of_address; /* of them, over connections_per_address */
     uint64_t retries_sent;
     uint64_t version_negotiations_sent;

@@ -22,13 +22,13 @@ static const char log_target[] = "rpcnet::channel";
  * server do not come back together. */
 static uint64_t next_delay(rpcnet_channel *channel) {
     uint64_t delay = channel->backoff_min_ns;
-    uint32_t dice;
+    uint64_t dice;
     for (unsigned i = 1; i < channel->failures && delay < channel->backoff_max_ns; i++) {
         delay *= 2;
     }
     delay = delay < channel->backoff_max_ns ? delay : channel->backoff_max_ns;
     rn_env_random(channel->env, &dice, sizeof dice);
-    return delay - delay / 4 + (uint64_t)((double)(delay / 2) * (dice / (double)UINT32_MAX));
+    return delay - delay / 4 + dice % (delay / 2 + 1);
 }
 
 /* There is no connection any more, or not this time. */

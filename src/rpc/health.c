@@ -15,17 +15,17 @@ enum {
     RESPONSE_STATUS = 0x08 /* field 1, varint */
 };
 
-typedef struct service {
+typedef struct health_service {
     char name[RN_RPC_HEALTH_NAME_MAX + 1];
     enum rpcnet_serving status;
-} service;
+} health_service;
 
 struct rpcnet_health {
     rpcnet_server *server;
     rn_list watches;
     size_t watch_count;
     size_t service_count;
-    service services[RN_RPC_HEALTH_SERVICES_MAX];
+    health_service services[RN_RPC_HEALTH_SERVICES_MAX];
 };
 
 typedef struct watch {
@@ -36,7 +36,7 @@ typedef struct watch {
     char name[RN_RPC_HEALTH_NAME_MAX + 1];
 } watch;
 
-static service *find(rpcnet_health *health, const char *name) {
+static health_service *find(rpcnet_health *health, const char *name) {
     for (size_t i = 0; i < health->service_count; i++) {
         if (strcmp(health->services[i].name, name) == 0) {
             return &health->services[i];
@@ -95,7 +95,7 @@ static void on_check(rpcnet_call *call, const void *data, size_t len, void *user
     if (!read_request(call, data, len, name)) {
         return;
     }
-    const service *found = find(health, name);
+    const health_service *found = find(health, name);
     if (found == NULL) {
         end_call(call, RPCNET_GRPC_NOT_FOUND, "no such service");
         return;
@@ -124,7 +124,7 @@ static void watch_del(watch *at) {
 }
 
 static void watch_tell(watch *at) {
-    const service *found = find(at->health, at->name);
+    const health_service *found = find(at->health, at->name);
     int status = found != NULL ? (int)found->status : SERVICE_UNKNOWN;
     if (status != at->told && send_status(at->call, status) == RPCNET_OK) {
         at->told = status;
@@ -187,8 +187,10 @@ static void take_watch(rpcnet_server *server, rpcnet_call *call, void *user) {
 
 static void on_drain(void *user) {
     rpcnet_health *health = user;
-    while (!rn_list_empty(&health->watches)) {
-        watch_end(RN_CONTAINER_OF(health->watches.next, watch, link), RPCNET_GRPC_UNAVAILABLE,
+    rn_list *link;
+    rn_list *after;
+    RN_LIST_FOREACH(link, after, &health->watches) {
+        watch_end(RN_CONTAINER_OF(link, watch, link), RPCNET_GRPC_UNAVAILABLE,
                   "the server is shutting down");
     }
 }
@@ -223,31 +225,33 @@ void rpcnet_health_del(rpcnet_health *health) {
     if (health == NULL) {
         return;
     }
-    while (!rn_list_empty(&health->watches)) {
-        watch *at = RN_CONTAINER_OF(health->watches.next, watch, link);
+    rn_list *link;
+    rn_list *after;
+    RN_LIST_FOREACH(link, after, &health->watches) {
+        watch *at = RN_CONTAINER_OF(link, watch, link);
         rpcnet_call_del(at->call);
         watch_del(at);
     }
     free(health);
 }
 
-int rpcnet_health_set(rpcnet_health *health, const char *name, enum rpcnet_serving status) {
-    size_t len = strnlen(name, RN_RPC_HEALTH_NAME_MAX + 1);
+int rpcnet_health_set(rpcnet_health *health, const char *service, enum rpcnet_serving status) {
+    size_t len = strnlen(service, RN_RPC_HEALTH_NAME_MAX + 1);
     if (len > RN_RPC_HEALTH_NAME_MAX || (unsigned)status > RPCNET_NOT_SERVING) {
         return RPCNET_ERR_ARGUMENT;
     }
-    service *found = find(health, name);
+    health_service *found = find(health, service);
     if (found == NULL) {
         if (health->service_count == RN_RPC_HEALTH_SERVICES_MAX) {
             return RPCNET_ERR_LIMIT;
         }
         found = &health->services[health->service_count++];
-        memcpy(found->name, name, len + 1);
+        memcpy(found->name, service, len + 1);
     }
     found->status = status;
     for (rn_list *link = health->watches.next; link != &health->watches; link = link->next) {
         watch *at = RN_CONTAINER_OF(link, watch, link);
-        if (strcmp(at->name, name) == 0) {
+        if (strcmp(at->name, service) == 0) {
             watch_tell(at);
         }
     }

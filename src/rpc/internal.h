@@ -251,7 +251,7 @@ struct rpcnet_server {
     char address[RN_ADDRESS_TEXT_MAX];
 };
 
-void rn_server_accepted(rn_endpoint *endpoint, rn_conn *conn, void *user);
+void rn_server_accepted(rn_endpoint *endpoint, rn_conn *quic, void *user);
 const rn_method *rn_server_find_method(const rpcnet_server *server, rn_bytes path);
 void rn_server_on_drain_timer(void *user);
 

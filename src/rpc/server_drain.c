@@ -15,20 +15,22 @@ static uint64_t goaway_wait(const rn_server_conn *conn) {
     return 2 * rtt > GOAWAY_WAIT_MIN ? 2 * rtt : GOAWAY_WAIT_MIN;
 }
 
+/* Nothing is expected of it any more; a handshake that is under way comes too late. */
+static bool is_done(const rn_server_conn *conn) {
+    return !rn_h3_session_is_established(conn->session) ||
+           (conn->goaway_final && rn_h3_session_streams(conn->session) == 0);
+}
+
 static void drain_conn(rn_server_conn *conn, uint64_t now) {
-    if (!rn_h3_session_is_established(conn->session)) {
+    if (is_done(conn)) {
         rn_h3_session_close(conn->session, RN_H3_NO_ERROR, "the server is shutting down");
     } else if (!conn->goaway_sent) {
         conn->goaway_sent = true;
         conn->goaway_time = now;
         (void)rn_h3_session_goaway(conn->session, false);
-    } else if (!conn->goaway_final) {
-        if (now - conn->goaway_time >= goaway_wait(conn)) {
-            conn->goaway_final = true;
-            (void)rn_h3_session_goaway(conn->session, true);
-        }
-    } else if (rn_h3_session_streams(conn->session) == 0) {
-        rn_h3_session_close(conn->session, RN_H3_NO_ERROR, "the server is shutting down");
+    } else if (!conn->goaway_final && now - conn->goaway_time >= goaway_wait(conn)) {
+        conn->goaway_final = true;
+        (void)rn_h3_session_goaway(conn->session, true);
     }
 }
 

@@ -246,7 +246,7 @@ static void ask(world *w, watcher *at, const char *method, const char *service) 
     assert_int_equal(rpcnet_call_new(&at->call, w->channel, path, NULL, &callbacks, at), RPCNET_OK);
     assert_true(len < 128);
     request[1] = (uint8_t)len;
-    memcpy(request + 2, service, len);
+    (void)snprintf((char *)request + 2, sizeof request - 2, "%s", service);
     assert_int_equal(rpcnet_call_send(at->call, request, len > 0 ? len + 2 : 0), RPCNET_OK);
     assert_int_equal(rpcnet_call_half_close(at->call), RPCNET_OK);
     run_ms(w, 100);

@@ -262,7 +262,7 @@ static inline void method_sink(rpcnet_server *server, rpcnet_call *call, void *u
 static inline void method_tokens(rpcnet_server *server, rpcnet_call *call, void *user) {
     (void)server;
     probe *at = serve(call, user);
-    at->to_send = 300 * 1000;
+    at->to_send = 300000;
     at->piece = 1000;
     at->finish_when_sent = true;
     probe_pump(at);
