@@ -371,6 +371,78 @@ static void test_paused_server_and_idle_timeout(void **state) {
     world_del(w);
 }
 
+/* A token of the first connection spares the second one the round trip of a Retry. */
+static void test_address_token(void **state) {
+    (void)state;
+    world *w = world_new(61);
+    w->server_options.limits.retry_above = 0;
+    world_serve(w);
+    world_connect(w);
+    run_ms(w, 300);
+    assert_int_equal(rpcnet_channel_get_state(w->channel), RPCNET_CHANNEL_READY);
+    rpcnet_server_stats stats;
+    rpcnet_server_get_stats(w->server, &stats);
+    assert_int_equal(stats.retries_sent, 1);
+    rpcnet_server_del(w->server);
+    world_serve(w);
+    run_ms(w, 500);
+    assert_int_equal(rpcnet_channel_get_state(w->channel), RPCNET_CHANNEL_READY);
+    rpcnet_server_get_stats(w->server, &stats);
+    assert_int_equal(stats.handshakes_completed, 1);
+    assert_int_equal(stats.retries_sent, 0);
+    world_del(w);
+}
+
+/* Servers come and say goodbye one after another; calls stay where they are, up to a limit. */
+static void test_retired_connections(void **state) {
+    (void)state;
+    enum { SERVERS = 6, KEPT = 4 };
+    world *w = world_new(62);
+    rpcnet_server *servers[SERVERS];
+    probe at[SERVERS] = {0};
+    w->channel_options.credentials = w->client_credentials;
+    w->server_options.credentials = w->server_credentials;
+    for (size_t i = 0; i < SERVERS; i++) {
+        char host[32];
+        char address[40];
+        (void)snprintf(host, sizeof host, "10.0.1.%zu", i + 1);
+        (void)snprintf(address, sizeof address, "%s:61000", host);
+        rn_sim_set_name(w->sim, "director.test", host);
+        assert_int_equal(rpcnet_server_new(&servers[i], rn_sim_host_new(w->sim, host), address,
+                                           &w->server_options),
+                         RPCNET_OK);
+        assert_int_equal(rpcnet_server_add_method(servers[i], "/t/Sink", method_sink, w),
+                         RPCNET_OK);
+        if (i == 0) {
+            assert_int_equal(rpcnet_channel_new(&w->channel, w->client_env, "director.test:61000",
+                                                &w->channel_options),
+                             RPCNET_OK);
+        } else {
+            rpcnet_server_drain(servers[i - 1], rn_sim_now(w->sim) + 60 * RN_SECOND);
+        }
+        run_ms(w, 2500);
+        call_to(w, &at[i], "/t/Sink");
+        run_ms(w, 100);
+        assert_int_equal(w->served_count, i + 1);
+        for (size_t j = 0; j <= i; j++) {
+            bool cut = j + KEPT < i;
+            assert_int_equal(at[j].statuses, cut ? 1 : 0);
+            assert_int_equal(at[j].code, cut ? RPCNET_GRPC_UNAVAILABLE : 0);
+        }
+    }
+    rpcnet_channel_stats stats;
+    rpcnet_channel_get_stats(w->channel, &stats);
+    assert_int_equal(stats.handshakes_completed, SERVERS);
+    rpcnet_channel_del(w->channel);
+    w->channel = NULL;
+    for (size_t i = 0; i < SERVERS; i++) {
+        assert_int_equal(at[i].statuses, 1);
+        probe_del(&at[i]);
+        rpcnet_server_del(servers[i]);
+    }
+    world_del(w);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_states),
@@ -391,6 +463,8 @@ int main(void) {
         cmocka_unit_test(test_delete_ends_calls),
         cmocka_unit_test(test_delete_while_connecting),
         cmocka_unit_test(test_paused_server_and_idle_timeout),
+        cmocka_unit_test(test_address_token),
+        cmocka_unit_test(test_retired_connections),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
