@@ -255,12 +255,11 @@ static void test_connections_of_all(void **state) {
     run_on(at);
     assert_int_equal(recv(waits, &byte, 1, MSG_DONTWAIT), -1);
     assert_int_equal(errno, EAGAIN);
-    close(idle[0]);
-    begins(read_all(at, waits), "HTTP/1.1 200 ");
-    for (int i = 1; i < RN_SIGHT_CONNECTIONS_MAX; i++) {
+    /* All of them: no connection is left whose timeout would wake the server. */
+    for (int i = 0; i < RN_SIGHT_CONNECTIONS_MAX; i++) {
         close(idle[i]);
     }
-    begins(ask(at, "GET /page" REST), "HTTP/1.1 200 ");
+    begins(read_all(at, waits), "HTTP/1.1 200 ");
     fixture_del(at);
 }
 
