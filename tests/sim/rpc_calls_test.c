@@ -293,6 +293,10 @@ static void test_deadline(void **state) {
     assert_int_equal(past.closes, 1);
     assert_int_equal(w->served_count, 1);
     probe_del(&past);
+    call_with(w, &past, "/t/Sink", &options);
+    probe_del(&past); /* before it could be told */
+    run_ms(w, 10);
+    assert_int_equal(past.statuses, 1);
     rpcnet_server_stats stats;
     rpcnet_server_get_stats(w->server, &stats);
     assert_int_equal(stats.calls, 1);
@@ -511,6 +515,33 @@ static void test_calls_wait_for_streams(void **state) {
     world_del(w);
 }
 
+static void begin_another(world *w, enum rpcnet_channel_state state) {
+    static probe another;
+    if (state == RPCNET_CHANNEL_READY) {
+        another = (probe){0};
+        call_unary(w, &another, "/t/Echo", 222);
+    } else if (state == RPCNET_CHANNEL_WAITING) {
+        probe_del(&another);
+    }
+}
+
+/* Nobody overtakes a call that waits, not even in the callback that ends the waiting. */
+static void test_order(void **state) {
+    (void)state;
+    world *w = world_start(22);
+    w->on_state = begin_another;
+    probe first = {0};
+    call_unary(w, &first, "/t/Echo", 111);
+    run_ms(w, 200);
+    assert_int_equal(w->served_count, 2);
+    assert_int_equal(w->served[0].bytes, 111);
+    assert_int_equal(w->served[1].bytes, 222);
+    probe_del(&first);
+    world_kill_server(w, false);
+    run_ms(w, 15000); /* keep-alive notices; the other one is deleted then */
+    world_del(w);
+}
+
 static void test_waiting_limit(void **state) {
     (void)state;
     world *w = world_new(20);
@@ -588,6 +619,7 @@ int main(void) {
         cmocka_unit_test(test_slow_reader),
         cmocka_unit_test(test_room),
         cmocka_unit_test(test_calls_wait_for_streams),
+        cmocka_unit_test(test_order),
         cmocka_unit_test(test_waiting_limit),
         cmocka_unit_test(test_urgency),
     };

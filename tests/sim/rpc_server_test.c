@@ -58,6 +58,13 @@ static void test_drain_lets_calls_finish(void **state) {
     run_ms(w, 200);
     rpcnet_server_drain(w->server, in_ms(w, 5000));
     assert_int_equal(w->drained, 0);
+    probe crossing = {0}; /* its request and the first GOAWAY meet on the way: it is served */
+    call_unary(w, &crossing, "/t/Echo", 10);
+    run_ms(w, 10);
+    assert_int_equal(rpcnet_channel_get_state(w->channel), RPCNET_CHANNEL_WAITING);
+    run_until_over(w, &crossing);
+    assert_int_equal(crossing.code, RPCNET_GRPC_OK);
+    probe_del(&crossing);
     run_ms(w, 1000);
     /* The client knows and looks for another server; its call goes on. */
     assert_int_equal(w->loss, RPCNET_LOSS_PEER);
