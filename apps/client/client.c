@@ -7,6 +7,7 @@
 
 #include "base/units.h"
 #include "common/certs.h"
+#include "common/tokens.h"
 
 enum { LAST_WORDS_MS = 10, TEXT_PATH_MAX = PATH_MAX };
 
@@ -180,6 +181,29 @@ static int connect_to(rn_client *client, const rpcnet_channel_callbacks *callbac
     return RPCNET_OK;
 }
 
+static int take_token(rn_client *client) {
+    static const char scheme[] = "Bearer ";
+    char value[sizeof scheme + RN_TOKEN_MAX];
+    char error[RN_TOKENS_ERROR_MAX];
+    const char *file = client->config.token_file;
+    if (file == NULL) {
+        return RPCNET_OK;
+    }
+    memcpy(value, scheme, sizeof scheme);
+    int result = rn_token_read(file, value + sizeof scheme - 1, error);
+    if (result != RPCNET_OK) {
+        return rn_program_fail_setting(&client->program, "token-file", "cannot use %s: %s", file,
+                                       error);
+    }
+    result = rpcnet_metadata_new(&client->metadata);
+    if (result == RPCNET_OK) {
+        result = rpcnet_metadata_add(client->metadata, "authorization", value, strlen(value));
+    }
+    explicit_bzero(value, sizeof value);
+    return result == RPCNET_OK ? result
+                               : rn_program_fail(&client->program, "%s", rpcnet_strerror(result));
+}
+
 int rn_client_open(rn_client *client) {
     rn_program *program = &client->program;
     const rn_client_config *config = &client->config;
@@ -197,6 +221,9 @@ int rn_client_open(rn_client *client) {
                                 .cert_option = "cert",
                                 .key_option = "key"};
     int result = rn_certs_credentials(&certs, program, &pair, &client->credentials);
+    if (result == RPCNET_OK) {
+        result = take_token(client);
+    }
     if (result == RPCNET_OK) {
         result = make_streams(client);
     }
@@ -232,6 +259,7 @@ void rn_client_close(rn_client *client) {
     }
     client->program.env->ops->timer_del(client->timer);
     rpcnet_credentials_del(client->credentials);
+    rpcnet_metadata_del(client->metadata);
     rn_report_fini(&client->report);
     free(client->streams);
 }

@@ -32,6 +32,7 @@ struct rn_client {
     rn_client_config config;
     rn_report report;
     rpcnet_credentials *credentials;
+    rpcnet_metadata *metadata; /* of each request; NULL: none */
     rpcnet_channel *channel;
     rn_timer *timer;   /* of connecting; then of the last words */
     rn_deferred flush; /* of stdout, once in a turn */

@@ -98,7 +98,13 @@ static const rn_setting table[] = {
      .offset = offsetof(rn_client_config, output_text)},
     RN_COMMON_CERTS(rn_client_config, common),
     RN_COMMON_PAIR(rn_client_config, common, "Unset: the client shows no certificate."),
+    {.option = "token-file",
+     .variable = "CONNECTION_SWAP_CLIENT_TOKEN_FILE",
+     .kind = RN_SETTING_PATH,
+     .help = "File with a bearer token to show to the director. Unset: none is shown.",
+     .offset = offsetof(rn_client_config, token_file)},
     RN_COMMON_LOG(rn_client_config, common),
+    RN_COMMON_PROCESS(rn_client_config, common),
 };
 
 const rn_program_spec *rn_client_spec(void) {

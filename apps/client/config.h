@@ -22,6 +22,7 @@ typedef struct rn_client_config {
     uint64_t timeout_ns; /* of each stream; 0: none */
     unsigned print;
     const char *output_text; /* NULL: none */
+    const char *token_file;  /* NULL: none */
     rn_common common;
 } rn_client_config;
 

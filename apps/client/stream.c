@@ -180,6 +180,7 @@ void rn_client_stream_start(rn_client_stream *stream) {
     char *prompt = client->prompt;
     rpcnet_call_options options;
     rpcnet_call_options_init(&options);
+    options.metadata = client->metadata;
     if (config->timeout_ns > 0) {
         options.deadline_ns = rpcnet_now(client->program.env) + config->timeout_ns;
     }

@@ -2,15 +2,16 @@
 #include "common/certs.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/file.h"
+
 enum {
-    SECRET_FILE_MAX = 256, /* bytes; a file of 64 digits and white space */
+    SECRET_FILE_MAX = 256, /* bytes; a file of twice 64 digits and white space */
     COMMAND_MAX = 160
 };
 
@@ -120,7 +121,9 @@ int rn_certs_credentials(const rn_certs *certs, rn_program *program, const rn_ce
         const char *missing = pair->cert != NULL ? pair->key_option : pair->cert_option;
         return rn_program_fail_usage(program, lone, "needs --%s, too", missing);
     }
-    int result = choose(certs, program, program->common->ca, "ca", "ca", ".crt", pair->role, ca);
+    bool own_ca = pair->ca != NULL;
+    int result = choose(certs, program, own_ca ? pair->ca : program->common->ca,
+                        own_ca ? pair->ca_option : "ca", "ca", ".crt", pair->role, ca);
     if (result != RPCNET_OK) {
         return result;
     }
@@ -153,7 +156,7 @@ int rn_certs_credentials(const rn_certs *certs, rn_program *program, const rn_ce
     return RPCNET_OK;
 }
 
-int rn_certs_secret(const rn_certs *certs, rn_program *program, uint8_t out[RPCNET_SECRET_LEN]) {
+int rn_certs_secret(const rn_certs *certs, rn_program *program, rn_secret *out) {
     char file[PATH_MAX];
     const char *given = program->common->secret_file;
     int result = choose(certs, program, given, "secret-file", "cluster", ".secret", NULL, file);
@@ -162,20 +165,13 @@ int rn_certs_secret(const rn_certs *certs, rn_program *program, uint8_t out[RPCN
     }
     char text[SECRET_FILE_MAX];
     size_t len = 0;
-    ssize_t got = 1;
-    int fd = open(file, O_RDONLY | O_CLOEXEC);
-    while (fd >= 0 && got > 0 && len < sizeof text) {
-        got = read(fd, text + len, sizeof text - len);
-        len += got > 0 ? (size_t)got : 0;
-    }
-    if (fd >= 0) {
-        close(fd);
-    }
-    bool parsed = fd >= 0 && got == 0 && rn_secret_parse(text, len, out);
+    bool parsed =
+        rn_file_read(file, text, sizeof text, &len) == 0 && rn_secret_parse(text, len, out);
     explicit_bzero(text, sizeof text);
     if (!parsed) {
         return rn_program_fail(program,
-                               "%s is no cluster secret (64 hexadecimal digits); make one with "
+                               "%s is no cluster secret (64 hexadecimal digits, and perhaps those "
+                               "of the secret before it on a second line); make one with "
                                "scripts/make-certs.sh",
                                file);
     }

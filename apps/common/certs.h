@@ -39,8 +39,10 @@ typedef struct rn_certs_pair {
     const char *key;         /* NULL: <name>.key */
     const char *cert_option; /* "cert", the setting's name */
     const char *key_option;
-    const char *name; /* "director"; NULL with cert == NULL: show no certificate */
-    const char *role; /* the role URI that the certificate must bear; NULL: any or none */
+    const char *ca;        /* a setting's value; NULL: the cluster's */
+    const char *ca_option; /* with `ca` */
+    const char *name;      /* "director"; NULL with cert == NULL: show no certificate */
+    const char *role;      /* the role URI that the certificate must bear; NULL: any or none */
     bool require_client_certificate;
 } rn_certs_pair;
 
@@ -50,10 +52,20 @@ typedef struct rn_certs_pair {
 int rn_certs_credentials(const rn_certs *certs, rn_program *program, const rn_certs_pair *pair,
                          rpcnet_credentials **out);
 
+/* The cluster's secret, and for a while after a change the one before it. */
+typedef struct rn_secret {
+    uint8_t current[RPCNET_SECRET_LEN];
+    bool changed; /* there is a previous one */
+    uint8_t previous[RPCNET_SECRET_LEN];
+} rn_secret;
+
 /* Reads the cluster's secret; the same on failure. Wipe it after use: rn_secret_wipe. */
-int rn_certs_secret(const rn_certs *certs, rn_program *program, uint8_t out[RPCNET_SECRET_LEN]);
-void rn_secret_wipe(uint8_t secret[RPCNET_SECRET_LEN]);
-/* 64 hexadecimal digits, with white space around them or not. */
-bool rn_secret_parse(const char *text, size_t len, uint8_t out[RPCNET_SECRET_LEN]);
+int rn_certs_secret(const rn_certs *certs, rn_program *program, rn_secret *out);
+void rn_secret_wipe(rn_secret *secret);
+/* One or two words of 64 hexadecimal digits, the current secret first, with white space around and
+ * between them. */
+bool rn_secret_parse(const char *text, size_t len, rn_secret *out);
+/* For rpcnet_server_options.previous_secret. */
+const uint8_t *rn_secret_previous(const rn_secret *secret);
 
 #endif

@@ -82,32 +82,52 @@ static int digit_value(char c) {
     return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-bool rn_secret_parse(const char *text, size_t len, uint8_t out[RPCNET_SECRET_LEN]) {
-    while (len > 0 && isspace((unsigned char)text[len - 1])) {
-        len--;
-    }
-    while (len > 0 && isspace((unsigned char)text[0])) {
-        text++;
-        len--;
-    }
-    if (len != 2 * RPCNET_SECRET_LEN) {
-        return false;
-    }
-    uint8_t secret[RPCNET_SECRET_LEN];
-    bool valid = true;
-    for (size_t i = 0; i < RPCNET_SECRET_LEN; i++) {
+static bool parse_word(const char *text, size_t len, uint8_t out[RPCNET_SECRET_LEN]) {
+    bool valid = len == 2 * RPCNET_SECRET_LEN;
+    for (size_t i = 0; i < RPCNET_SECRET_LEN && valid; i++) {
         int high = digit_value(text[2 * i]);
         int low = digit_value(text[2 * i + 1]);
-        valid = valid && high >= 0 && low >= 0;
-        secret[i] = (uint8_t)((unsigned)high << 4 | ((unsigned)low & 15U));
+        valid = high >= 0 && low >= 0;
+        out[i] = (uint8_t)((unsigned)high << 4 | ((unsigned)low & 15U));
     }
-    if (valid) {
-        memcpy(out, secret, sizeof secret);
-    }
-    explicit_bzero(secret, sizeof secret);
     return valid;
 }
 
-void rn_secret_wipe(uint8_t secret[RPCNET_SECRET_LEN]) {
-    explicit_bzero(secret, RPCNET_SECRET_LEN);
+/* The next word of the text, which is cut off; its length. */
+static size_t next_word(const char **text, size_t *len, const char **word) {
+    while (*len > 0 && isspace((unsigned char)**text)) {
+        ++*text;
+        --*len;
+    }
+    *word = *text;
+    while (*len > 0 && !isspace((unsigned char)**text)) {
+        ++*text;
+        --*len;
+    }
+    return (size_t)(*text - *word);
+}
+
+bool rn_secret_parse(const char *text, size_t len, rn_secret *out) {
+    const char *word;
+    rn_secret secret = {.changed = false};
+    size_t word_len = next_word(&text, &len, &word);
+    bool valid = parse_word(word, word_len, secret.current);
+    word_len = next_word(&text, &len, &word);
+    if (valid && word_len > 0) {
+        secret.changed = true;
+        valid = parse_word(word, word_len, secret.previous) && next_word(&text, &len, &word) == 0;
+    }
+    if (valid) {
+        *out = secret;
+    }
+    rn_secret_wipe(&secret);
+    return valid;
+}
+
+void rn_secret_wipe(rn_secret *secret) {
+    explicit_bzero(secret, sizeof *secret);
+}
+
+const uint8_t *rn_secret_previous(const rn_secret *secret) {
+    return secret->changed ? secret->previous : NULL;
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "common/harden.h"
 
 enum { HELP_MAX = 256 * 1024, MESSAGE_MAX = 1024 };
 
@@ -35,6 +36,27 @@ static void on_signal(int signal_number, void *user) {
     program->stop(program->stop_user);
 }
 
+static void on_hangup(int signal_number, void *user) {
+    rn_program *program = user;
+    (void)signal_number;
+    if (program->reload != NULL && !program->stopping) {
+        program->reloading = true;
+        program->reload(program->reload_user);
+        program->reloading = false;
+    }
+}
+
+static int handle_signals(rn_program *program) {
+    int result = rn_loop_signal(program->loop, SIGINT, on_signal, program);
+    if (result == RPCNET_OK) {
+        result = rn_loop_signal(program->loop, SIGTERM, on_signal, program);
+    }
+    if (result == RPCNET_OK && program->spec->reloads) {
+        result = rn_loop_signal(program->loop, SIGHUP, on_hangup, program);
+    }
+    return result;
+}
+
 /* Log and loop. */
 static int open_program(rn_program *program) {
     rn_log_sink sink = rn_loop_stderr_sink();
@@ -54,10 +76,7 @@ static int open_program(rn_program *program) {
     result = rn_loop_new(&program->loop, &options);
     if (result == RPCNET_OK) {
         program->env = rn_loop_env(program->loop);
-        result = rn_loop_signal(program->loop, SIGINT, on_signal, program);
-    }
-    if (result == RPCNET_OK) {
-        result = rn_loop_signal(program->loop, SIGTERM, on_signal, program);
+        result = handle_signals(program);
     }
     if (result != RPCNET_OK) {
         return rn_program_fail(program, "cannot make an event loop: %s", rpcnet_strerror(result));
@@ -88,6 +107,13 @@ bool rn_program_start(rn_program *program, const rn_program_spec *spec, void *va
         program->exit_code = shown ? RN_EXIT_OK : RN_EXIT_RUNTIME;
         return false;
     }
+    if (!program->common->allow_core_dumps) { /* before anything secret is in memory */
+        int error = rn_harden();
+        if (error != 0) {
+            rn_program_fail(program, "cannot turn core dumps off: %s", strerror(error));
+            return false;
+        }
+    }
     return open_program(program) == RPCNET_OK;
 }
 
@@ -105,6 +131,11 @@ int rn_program_end(rn_program *program) {
 static int fail_line(rn_program *program, int exit_code, const char *line) {
     char shown[2 * MESSAGE_MAX];
     rn_text_escape(rn_bytes_text(line), shown, sizeof shown);
+    if (program->reloading) {
+        RN_ERROR(program->log, program->target, "err=%s not reloaded; all stays as it was",
+                 shown + strlen(program->spec->settings->program) + strlen(": "));
+        return RPCNET_ERR_STATE;
+    }
     fprintf(stderr, "%s\n", shown);
     rn_program_exit(program, exit_code);
     return RPCNET_ERR_STATE;
@@ -153,6 +184,11 @@ int rn_program_fail_usage(rn_program *program, const char *name, const char *for
 void rn_program_on_stop(rn_program *program, rn_program_stop_fn *stop, void *user) {
     program->stop = stop;
     program->stop_user = user;
+}
+
+void rn_program_on_reload(rn_program *program, void (*reload)(void *user), void *user) {
+    program->reload = reload;
+    program->reload_user = user;
 }
 
 void rn_program_run(rn_program *program) {

@@ -35,6 +35,7 @@ typedef struct rn_common {
     const char *cert;      /* own identity; NULL: the program's default name there */
     const char *key;
     const char *secret_file; /* NULL: cluster.secret there */
+    bool allow_core_dumps;
 } rn_common;
 
 /* Rows for a program's table; `type` is its struct, `member` its rn_common. */
@@ -77,14 +78,24 @@ typedef struct rn_common {
         .kind = RN_SETTING_PATH,                                                                   \
         .help =                                                                                    \
             "The cluster's secret, 64 hexadecimal digits, from which connection ids and tokens "   \
-            "derive. Unset: cluster.secret in that folder.",                                       \
+            "derive; a second line may hold the one before it, which is still recognised. Unset: " \
+            "cluster.secret in that folder.",                                                      \
         .offset = offsetof(type, member.secret_file)                                               \
+    }
+
+#define RN_COMMON_PROCESS(type, member)                                                            \
+    {                                                                                              \
+        .group = "Process", .option = "allow-core-dumps",                                          \
+        .variable = "CONNECTION_SWAP_ALLOW_CORE_DUMPS", .kind = RN_SETTING_FLAG, .value = "false", \
+        .help = "Allow core dumps and debuggers, which can read keys and secrets.",                \
+        .offset = offsetof(type, member.allow_core_dumps)                                          \
     }
 
 typedef struct rn_program_spec {
     const rn_settings_spec *settings;
     const char *target;   /* log target: "connection_swap::director" */
     size_t common_offset; /* of the rn_common in the program's struct */
+    bool reloads;         /* SIGHUP reads files anew instead of ending it: rn_program_on_reload */
 } rn_program_spec;
 
 typedef void rn_program_stop_fn(void *user);
@@ -99,8 +110,11 @@ typedef struct rn_program {
     rn_env *env; /* an rpcnet_env, too */
     rn_program_stop_fn *stop;
     void *stop_user;
-    bool stopping; /* SIGINT or SIGTERM came */
-    bool exited;   /* rn_program_exit was called */
+    void (*reload)(void *user);
+    void *reload_user;
+    bool reloading; /* in `reload`: what fails is logged and ends nothing */
+    bool stopping;  /* SIGINT or SIGTERM came */
+    bool exited;    /* rn_program_exit was called */
     int exit_code;
 } rn_program;
 
@@ -129,6 +143,9 @@ int rn_program_fail_usage(rn_program *program, const char *name, const char *for
  * RN_EXIT_RUNTIME. Returns at once when the program has failed already. */
 void rn_program_on_stop(rn_program *program, rn_program_stop_fn *stop, void *user);
 void rn_program_run(rn_program *program);
+/* What SIGHUP calls from now on; NULL, or while the program is stopping: nothing. Inside it
+ * rn_program_fail and its kin log an error and leave the program as it is. */
+void rn_program_on_reload(rn_program *program, void (*reload)(void *user), void *user);
 /* Ends rn_program_run after this turn; the first code that is not RN_EXIT_OK is kept. */
 void rn_program_exit(rn_program *program, int exit_code);
 

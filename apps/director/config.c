@@ -1,6 +1,8 @@
 /* config: the table of settings. */
 #include "director/config.h"
 
+#include "director/data/data.h"
+
 #define OFFSET(member) offsetof(rn_director_config, member)
 
 static const rn_setting table[] = {
@@ -141,6 +143,50 @@ static const rn_setting table[] = {
      .unit = "handshakes",
      .help = "Unfinished handshakes from which on a client has to prove its address first (Retry).",
      .offset = OFFSET(retry_above)},
+    {.option = "handshakes-max",
+     .variable = "CONNECTION_SWAP_HANDSHAKES_MAX",
+     .kind = RN_SETTING_NUMBER,
+     .value = "1000",
+     .min = 1,
+     .max = 1000000,
+     .unit = "handshakes",
+     .help = "Unfinished handshakes of clients at once; more are refused.",
+     .offset = OFFSET(handshakes_max)},
+    {.option = "connections-per-address",
+     .variable = "CONNECTION_SWAP_CONNECTIONS_PER_ADDRESS",
+     .kind = RN_SETTING_NUMBER,
+     .value = "256",
+     .max = 1000000,
+     .zero = "no limit",
+     .unit = "connections",
+     .help = "Client connections at once from one IPv4 address or IPv6 /64 network. From half of "
+             "it on a client has to prove its address first (Retry).",
+     .offset = OFFSET(connections_per_address)},
+    {.option = "streams-per-address",
+     .variable = "CONNECTION_SWAP_STREAMS_PER_ADDRESS",
+     .kind = RN_SETTING_NUMBER,
+     .value = "4096",
+     .max = 1000000,
+     .zero = "no limit",
+     .unit = "streams",
+     .help = "Streams open at once from one such address. More end with RESOURCE_EXHAUSTED.",
+     .offset = OFFSET(streams_per_address)},
+    {.option = "headers-max",
+     .variable = "CONNECTION_SWAP_HEADERS_MAX",
+     .kind = RN_SETTING_SIZE,
+     .value = "16KiB",
+     .min = 1024,
+     .max = 64 * 1024,
+     .help = "Headers of a client's request, with 32 bytes more for each field.",
+     .offset = OFFSET(headers_max)},
+    {.option = "message-max",
+     .variable = "CONNECTION_SWAP_MESSAGE_MAX",
+     .kind = RN_SETTING_SIZE,
+     .value = "4MiB",
+     .min = 1024,
+     .max = RN_RELAY_MESSAGE_MAX,
+     .help = "One message of a client. A longer one ends its stream with RESOURCE_EXHAUSTED.",
+     .offset = OFFSET(message_max)},
     {.group = "Timers",
      .option = "idle-timeout",
      .variable = "CONNECTION_SWAP_IDLE_TIMEOUT",
@@ -182,7 +228,21 @@ static const rn_setting table[] = {
      .kind = RN_SETTING_PATH,
      .help = "Its private key (PEM). Unset: server.key in that folder.",
      .offset = OFFSET(user_key)},
+    {.option = "client-ca",
+     .variable = "CONNECTION_SWAP_DIRECTOR_CLIENT_CA",
+     .kind = RN_SETTING_PATH,
+     .help = "Authority of clients (PEM): nobody connects to the USER port without a certificate "
+             "of it. Not the cluster's own. Unset: clients show no certificate.",
+     .offset = OFFSET(client_ca)},
+    {.option = "client-tokens",
+     .variable = "CONNECTION_SWAP_DIRECTOR_CLIENT_TOKENS",
+     .kind = RN_SETTING_PATH,
+     .help = "File of SHA-256 hashes of bearer tokens, one a line, with a name behind it if you "
+             "like: a stream without one of them ends with UNAUTHENTICATED. Unset: everybody may "
+             "open streams.",
+     .offset = OFFSET(client_tokens)},
     RN_COMMON_SECRET(rn_director_config, common),
+    RN_COMMON_PROCESS(rn_director_config, common),
 };
 
 static int legacy(rn_settings *settings, void *values) {
@@ -202,4 +262,5 @@ static const rn_settings_spec settings_spec = {
 
 const rn_program_spec rn_director_program = {.settings = &settings_spec,
                                              .target = "connection_swap::director",
-                                             .common_offset = OFFSET(common)};
+                                             .common_offset = OFFSET(common),
+                                             .reloads = true};

@@ -12,6 +12,8 @@ typedef struct rn_director_config {
     rn_alias mgmt_alias; /* holds mgmt_addr when it was computed from an older name */
     const char *user_cert;
     const char *user_key;
+    const char *client_ca;        /* NULL: clients need no certificate */
+    const char *client_tokens;    /* NULL: nor a token */
     const char *preferred_worker; /* label; NULL: none */
     uint64_t health_interval_ns;
     uint64_t probe_interval_ns;
@@ -28,6 +30,11 @@ typedef struct rn_director_config {
     uint64_t connections_max;
     uint64_t streams_max;
     uint64_t retry_above;
+    uint64_t handshakes_max;
+    uint64_t connections_per_address;
+    uint64_t streams_per_address;
+    uint64_t headers_max;
+    uint64_t message_max;
     const char *metrics_addr; /* NULL: none */
 } rn_director_config;
 

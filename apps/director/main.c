@@ -2,6 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/reload.h"
+#include "director/access.h"
 #include "director/config.h"
 #include "director/control/control.h"
 #include "director/data/data.h"
@@ -14,16 +16,32 @@ typedef struct director {
     rn_program program;
     rpcnet_credentials *identity; /* inside the cluster */
     rpcnet_credentials *public;   /* for clients */
-    uint8_t secret[RPCNET_SECRET_LEN];
+    rn_secret secret;
+    rn_access access;
+    rn_reload reload;
     rn_control control;
     rn_data data;
     rpcnet_server *user;
     rn_director_sight *sight; /* NULL: not asked for */
 } director;
 
-static int load_certificates(director *d) {
-    rn_certs certs;
-    rn_certs_find(&certs, &d->program);
+/* What files say about who is who; read at the start and anew at SIGHUP. */
+typedef struct papers {
+    rpcnet_credentials *identity;
+    rpcnet_credentials *public;
+    rn_tokens *tokens; /* NULL: not asked for */
+} papers;
+
+static int load_tokens(director *d, rn_tokens **out) {
+    char error[RN_TOKENS_ERROR_MAX];
+    const char *file = d->config.client_tokens;
+    if (file == NULL || rn_tokens_load(out, file, error) == RPCNET_OK) {
+        return RPCNET_OK;
+    }
+    return rn_program_fail_setting(&d->program, "client-tokens", "cannot use %s: %s", file, error);
+}
+
+static int load_papers(director *d, const rn_certs *certs, papers *out) {
     rn_certs_pair identity = {.cert = d->config.common.cert,
                               .key = d->config.common.key,
                               .cert_option = "cert",
@@ -35,13 +53,58 @@ static int load_certificates(director *d) {
                             .key = d->config.user_key,
                             .cert_option = "user-cert",
                             .key_option = "user-key",
-                            .name = "server"};
-    int result = rn_certs_credentials(&certs, &d->program, &identity, &d->identity);
+                            .ca = d->config.client_ca,
+                            .ca_option = "client-ca",
+                            .name = "server",
+                            .require_client_certificate = d->config.client_ca != NULL};
+    *out = (papers){.tokens = NULL};
+    int result = rn_certs_credentials(certs, &d->program, &identity, &out->identity);
     if (result == RPCNET_OK) {
-        result = rn_certs_credentials(&certs, &d->program, &public, &d->public);
+        result = rn_certs_credentials(certs, &d->program, &public, &out->public);
     }
     if (result == RPCNET_OK) {
-        result = rn_certs_secret(&certs, &d->program, d->secret);
+        result = load_tokens(d, &out->tokens);
+    }
+    if (result != RPCNET_OK) {
+        rpcnet_credentials_del(out->identity);
+        rpcnet_credentials_del(out->public);
+    }
+    return result;
+}
+
+static void take_papers(director *d, const papers *given) {
+    rpcnet_credentials_del(d->identity);
+    rpcnet_credentials_del(d->public);
+    d->identity = given->identity;
+    d->public = given->public;
+    rn_access_set_tokens(&d->access, given->tokens);
+    rn_reload_watch(&d->reload, &d->program, "cert", d->identity);
+    rn_reload_watch(&d->reload, &d->program, "user-cert", d->public);
+}
+
+static int load_files(director *d) {
+    rn_certs certs;
+    papers first;
+    rn_certs_find(&certs, &d->program);
+    int result = load_papers(d, &certs, &first);
+    if (result == RPCNET_OK) {
+        take_papers(d, &first);
+        result = rn_certs_secret(&certs, &d->program, &d->secret);
+    }
+    return result;
+}
+
+static int reload(void *user) {
+    director *d = user;
+    rn_certs certs;
+    papers renewed;
+    rn_certs_find(&certs, &d->program);
+    int result = load_papers(d, &certs, &renewed);
+    if (result == RPCNET_OK) {
+        take_papers(d, &renewed);
+        (void)rpcnet_server_set_credentials(d->user, d->public); /* it has a certificate */
+        rn_control_set_credentials(&d->control, d->identity);
+        rn_data_set_credentials(&d->data, d->identity);
     }
     return result;
 }
@@ -65,7 +128,8 @@ static int start_control(director *d, uint64_t epoch) {
     rn_control_options options = {.env = d->program.env,
                                   .address = address,
                                   .credentials = d->identity,
-                                  .secret = d->secret,
+                                  .secret = d->secret.current,
+                                  .previous_secret = rn_secret_previous(&d->secret),
                                   .epoch = epoch,
                                   .health_interval_ns = d->config.health_interval_ns,
                                   .preferred_label = d->config.preferred_worker};
@@ -82,10 +146,11 @@ static int start_data(director *d, uint64_t epoch) {
     const rn_director_config *config = &d->config;
     rn_data_options options = {.env = d->program.env,
                                .credentials = d->identity,
-                               .secret = d->secret,
+                               .secret = d->secret.current,
                                .epoch = epoch,
                                .stall_min_ns = config->stall_min_ns,
                                .memory_max = config->memory_max,
+                               .message_max = config->message_max,
                                .snapshot = &d->control.pool.snapshot,
                                .observe = observe,
                                .observe_user = d,
@@ -120,19 +185,24 @@ static int start_user(director *d) {
     rpcnet_server_options options;
     rpcnet_server_options_init(&options);
     options.credentials = d->public;
-    options.secret = d->secret;
+    options.secret = d->secret.current;
+    options.previous_secret = rn_secret_previous(&d->secret);
     options.limits.idle_timeout_ns = config->idle_timeout_ns;
     options.limits.keep_alive_ns = config->keep_alive_ns;
     options.limits.connections_max = config->connections_max;
     options.limits.streams_max = config->streams_max;
     options.limits.retry_above = config->retry_above;
+    options.limits.handshakes_max = config->handshakes_max;
+    options.limits.connections_per_address = config->connections_per_address;
+    options.limits.calls_per_address = config->streams_per_address;
+    options.limits.headers_max = config->headers_max;
     options.callbacks.on_drained = drained;
     options.user = d;
     result = rpcnet_server_new(&d->user, d->program.env, address, &options);
     if (result != RPCNET_OK) {
         return rn_program_bind_failed(&d->program, "user-addr", config->user_addr, result);
     }
-    rpcnet_server_set_fallback(d->user, rn_data_serve, &d->data);
+    rpcnet_server_set_fallback(d->user, rn_access_serve, &d->access);
     return RPCNET_OK;
 }
 
@@ -148,6 +218,7 @@ static int make_sight(director *d) {
     const rn_director_view view = {.control = &d->control,
                                    .data = &d->data,
                                    .user = &d->user,
+                                   .access = &d->access,
                                    .stopping = &d->program.stopping};
     int result = rn_director_sight_new(&d->sight, d->program.env, d->config.metrics_addr, &view);
     return result == RPCNET_OK ? result
@@ -157,7 +228,8 @@ static int make_sight(director *d) {
 static int start(director *d) {
     /* Grows from one director process to the next, so an older one's frames can be told apart. */
     uint64_t epoch = rn_env_wall(d->program.env);
-    int result = load_certificates(d);
+    rn_access_init(&d->access, d->program.log, rn_data_serve, &d->data);
+    int result = load_files(d);
     if (result == RPCNET_OK) {
         result = make_sight(d);
     }
@@ -174,6 +246,9 @@ static int start(director *d) {
         result = rn_director_sight_open(d->sight, &d->program, d->config.metrics_addr);
     }
     if (result == RPCNET_OK) {
+        result = rn_reload_start(&d->reload, &d->program, reload, d);
+    }
+    if (result == RPCNET_OK) {
         RN_INFO(d->program.log, d->program.target, "user.addr=%s mgmt.addr=%s listening",
                 rpcnet_server_address(d->user), rpcnet_server_address(d->control.server));
         rn_program_on_stop(&d->program, stop, d);
@@ -182,6 +257,7 @@ static int start(director *d) {
 }
 
 static void end(director *d) {
+    rn_reload_stop(&d->reload);
     rn_director_sight_del(d->sight);
     if (d->data.env != NULL) {
         rn_data_stop(&d->data);
@@ -194,7 +270,8 @@ static void end(director *d) {
     }
     rpcnet_credentials_del(d->identity);
     rpcnet_credentials_del(d->public);
-    rn_secret_wipe(d->secret);
+    rn_access_fini(&d->access);
+    rn_secret_wipe(&d->secret);
 }
 
 int main(int argc, char *argv[]) {

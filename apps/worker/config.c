@@ -102,6 +102,7 @@ static const rn_setting table[] = {
     RN_COMMON_PAIR(rn_worker_config, common, "Unset: named after the label, in that folder."),
     RN_COMMON_SECRET(rn_worker_config, common),
     RN_COMMON_LOG(rn_worker_config, common),
+    RN_COMMON_PROCESS(rn_worker_config, common),
 };
 
 static int check(rn_settings *settings, void *values) {
@@ -143,7 +144,8 @@ const rn_program_spec *rn_worker_spec(void) {
     };
     static const rn_program_spec spec = {.settings = &settings,
                                          .target = "worker",
-                                         .common_offset = offsetof(rn_worker_config, common)};
+                                         .common_offset = offsetof(rn_worker_config, common),
+                                         .reloads = true};
     return &spec;
 }
 

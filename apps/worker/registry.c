@@ -280,6 +280,12 @@ int rn_registry_open(rn_registry *registry, rn_worker *worker) {
     return RPCNET_OK;
 }
 
+void rn_registry_renew(rn_registry *registry) {
+    if (registry->channel != NULL) {
+        rpcnet_channel_set_credentials(registry->channel, registry->worker->credentials);
+    }
+}
+
 void rn_registry_close(rn_registry *registry) {
     if (registry->worker == NULL) {
         return;

@@ -34,6 +34,8 @@ typedef struct rn_registry {
 /* Begins to connect and register. The servers must listen already. On failure it was said. */
 int rn_registry_open(rn_registry *registry, rn_worker *worker);
 void rn_registry_close(rn_registry *registry); /* nothing, when it was not opened */
+/* Its next connection is made with the worker's present credentials. */
+void rn_registry_renew(rn_registry *registry);
 /* Load or state have changed: reports at the end of this turn. */
 void rn_registry_changed(rn_registry *registry);
 

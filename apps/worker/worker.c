@@ -149,7 +149,7 @@ static void on_stop(void *user) {
 /* ---- the start ---- */
 
 static int listen_at(rn_worker *worker, const char *setting, const char *address,
-                     const uint8_t *secret, uint64_t streams_max, rpcnet_server **out) {
+                     const rn_secret *secret, uint64_t streams_max, rpcnet_server **out) {
     char numeric[RN_ADDRESS_TEXT_MAX];
     int result = rn_program_resolve(&worker->program, setting, address, numeric);
     if (result != RPCNET_OK) {
@@ -158,7 +158,8 @@ static int listen_at(rn_worker *worker, const char *setting, const char *address
     rpcnet_server_options options;
     rpcnet_server_options_init(&options);
     options.credentials = worker->credentials;
-    options.secret = secret;
+    options.secret = secret->current;
+    options.previous_secret = rn_secret_previous(secret);
     if (streams_max > 0) {
         options.limits.streams_max = streams_max;
     }
@@ -172,7 +173,7 @@ static int listen_at(rn_worker *worker, const char *setting, const char *address
     return RPCNET_OK;
 }
 
-static int open_servers(rn_worker *worker, const uint8_t *secret) {
+static int open_servers(rn_worker *worker, const rn_secret *secret) {
     enum { BESIDE_STREAMS = 64, WITHOUT_LIMIT = 65536 }; /* probes, and calls that are refused */
     const rn_worker_config *config = &worker->config;
     uint64_t calls = config->streams_max > 0 ? config->streams_max + BESIDE_STREAMS : WITHOUT_LIMIT;
@@ -201,11 +202,9 @@ static int open_servers(rn_worker *worker, const uint8_t *secret) {
     return RPCNET_OK;
 }
 
-static int open_credentials(rn_worker *worker, uint8_t secret[RPCNET_SECRET_LEN]) {
-    rn_certs certs;
+static int load_credentials(rn_worker *worker, const rn_certs *certs, rpcnet_credentials **out) {
     char role[RN_ROLE_MAX];
     snprintf(role, sizeof role, "%s%s", RN_ROLE_WORKER, worker->config.label);
-    rn_certs_find(&certs, &worker->program);
     const rn_certs_pair pair = {
         .cert = worker->config.common.cert,
         .key = worker->config.common.key,
@@ -215,13 +214,37 @@ static int open_credentials(rn_worker *worker, uint8_t secret[RPCNET_SECRET_LEN]
         .role = role,
         .require_client_certificate = true,
     };
-    int result = rn_certs_credentials(&certs, &worker->program, &pair, &worker->credentials);
+    return rn_certs_credentials(certs, &worker->program, &pair, out);
+}
+
+static int open_credentials(rn_worker *worker, rn_secret *secret) {
+    rn_certs certs;
+    rn_certs_find(&certs, &worker->program);
+    int result = load_credentials(worker, &certs, &worker->credentials);
     return result == RPCNET_OK ? rn_certs_secret(&certs, &worker->program, secret) : result;
+}
+
+static int reload(void *user) {
+    rn_worker *worker = user;
+    rpcnet_credentials *renewed;
+    rn_certs certs;
+    rn_certs_find(&certs, &worker->program);
+    int result = load_credentials(worker, &certs, &renewed);
+    if (result != RPCNET_OK) {
+        return result;
+    }
+    rpcnet_credentials_del(worker->credentials);
+    worker->credentials = renewed;
+    rpcnet_server_set_credentials(worker->user, renewed);
+    rpcnet_server_set_credentials(worker->mgmt, renewed);
+    rn_registry_renew(&worker->registry);
+    rn_reload_watch(&worker->reload, &worker->program, "cert", renewed);
+    return RPCNET_OK;
 }
 
 int rn_worker_open(rn_worker *worker) {
     rn_program *program = &worker->program;
-    uint8_t secret[RPCNET_SECRET_LEN];
+    rn_secret secret = {.changed = false};
     rn_list_init(&worker->tasks);
     rn_outage_init(&worker->outage, worker->config.fail_after_ns, worker->config.recover_after_ns);
     int result = rn_model_new(&worker->model);
@@ -234,17 +257,21 @@ int rn_worker_open(rn_worker *worker) {
     if (result != RPCNET_OK) {
         return rn_program_fail(program, "%s", rpcnet_strerror(result));
     }
-    result = open_credentials(worker, secret);
+    result = open_credentials(worker, &secret);
     if (result == RPCNET_OK) {
-        result = open_servers(worker, secret);
+        result = open_servers(worker, &secret);
     }
-    rn_secret_wipe(secret);
+    rn_secret_wipe(&secret);
     if (result == RPCNET_OK) {
         result = rn_worker_sight_open(&worker->sight, worker);
     }
     if (result == RPCNET_OK) {
         update_health(worker);
         result = rn_registry_open(&worker->registry, worker);
+    }
+    if (result == RPCNET_OK) {
+        rn_reload_watch(&worker->reload, program, "cert", worker->credentials);
+        result = rn_reload_start(&worker->reload, program, reload, worker);
     }
     if (result == RPCNET_OK) {
         rn_program_on_stop(program, on_stop, worker);
@@ -256,6 +283,7 @@ void rn_worker_close(rn_worker *worker) {
     rn_list *link;
     rn_list *next;
     rn_worker_sight_close(worker->sight);
+    rn_reload_stop(&worker->reload);
     rn_registry_close(&worker->registry);
     worker->draining = false; /* nothing is to be finished any more */
     RN_LIST_FOREACH(link, next, &worker->tasks) {

@@ -4,6 +4,7 @@
 
 #include "common/certs.h"
 #include "common/program.h"
+#include "common/reload.h"
 #include "rpcnet/rpcnet.h"
 #include "worker/config.h"
 #include "worker/outage.h"
@@ -16,6 +17,7 @@ struct rn_worker {
     rn_worker_config config;
     rn_model *model;
     rpcnet_credentials *credentials;
+    rn_reload reload;
     rpcnet_server *user;
     rpcnet_server *mgmt;
     rpcnet_health *health;

@@ -25,6 +25,10 @@ static uint64_t env_now(rn_env *env) {
     return fake_of(env)->now;
 }
 
+static uint64_t env_wall(rn_env *env) {
+    return fake_of(env)->now;
+}
+
 static void env_random(rn_env *env, void *out, size_t len) {
     (void)env;
     memset(out, 0x5A, len);
@@ -58,6 +62,7 @@ static void env_defer(rn_env *env, rn_deferred *deferred) {
 
 void fake_env_init(fake_env *fake, rn_log *log) {
     static const rn_env_ops ops = {.now = env_now,
+                                   .wall = env_wall,
                                    .random = env_random,
                                    .timer_new = env_timer_new,
                                    .timer_set = env_timer_set,
@@ -267,6 +272,38 @@ void rpcnet_credentials_del(rpcnet_credentials *credentials) {
 
 const char *rpcnet_credentials_identity(const rpcnet_credentials *credentials) {
     return credentials->identity;
+}
+
+int64_t rpcnet_credentials_expiry(const rpcnet_credentials *credentials) {
+    return credentials->expiry;
+}
+
+void rpcnet_channel_set_credentials(rpcnet_channel *channel,
+                                    const rpcnet_credentials *credentials) {
+    channel->options.credentials = credentials;
+}
+
+int rpcnet_server_set_credentials(rpcnet_server *server, const rpcnet_credentials *credentials) {
+    server->options.credentials = credentials;
+    return RPCNET_OK;
+}
+
+int rpcnet_metadata_new(rpcnet_metadata **out) {
+    *out = NULL;
+    return RPCNET_OK;
+}
+
+int rpcnet_metadata_add(rpcnet_metadata *metadata, const char *name, const void *value,
+                        size_t len) {
+    (void)metadata;
+    (void)name;
+    (void)value;
+    (void)len;
+    return RPCNET_OK;
+}
+
+void rpcnet_metadata_del(rpcnet_metadata *metadata) {
+    (void)metadata;
 }
 
 void rpcnet_channel_options_init(rpcnet_channel_options *options) {

@@ -63,6 +63,7 @@ struct rpcnet_server {
 
 struct rpcnet_credentials {
     char identity[96];
+    int64_t expiry;
 };
 
 /* What the next rpcnet_..._new gives; the test sets it and frees what it holds. */

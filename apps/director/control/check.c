@@ -135,3 +135,10 @@ void rn_check_stop(rn_pool_entry *entry) {
     c->control->env->ops->timer_del(c->timer);
     free(c);
 }
+
+void rn_check_set_credentials(rn_pool_entry *entry, const rpcnet_credentials *credentials) {
+    const check *c = entry->check;
+    if (c != NULL && c->channel != NULL) {
+        rpcnet_channel_set_credentials(c->channel, credentials);
+    }
+}

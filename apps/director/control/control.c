@@ -25,6 +25,7 @@ int rn_control_start(rn_control *control, const rn_control_options *options) {
     rpcnet_server_options_init(&server);
     server.credentials = options->credentials;
     server.secret = options->secret;
+    server.previous_secret = options->previous_secret;
     server.limits.connections_max = 2 * RN_POOL_MAX;
     /* A worker that has vanished is found by its links; this is for the rest. */
     server.limits.idle_timeout_ns = 10 * RN_SECOND;
@@ -40,6 +41,15 @@ int rn_control_start(rn_control *control, const rn_control_options *options) {
         rn_control_stop(control);
     }
     return result;
+}
+
+void rn_control_set_credentials(rn_control *control, rpcnet_credentials *credentials) {
+    control->credentials = credentials;
+    (void)rpcnet_server_set_credentials(control->server, credentials); /* it has a certificate */
+    for (rn_list *link = control->pool.entries.next; link != &control->pool.entries;
+         link = link->next) {
+        rn_check_set_credentials(RN_CONTAINER_OF(link, rn_pool_entry, link), credentials);
+    }
 }
 
 void rn_control_goodbye(rn_control *control) {

@@ -23,6 +23,7 @@ typedef struct rn_control_options {
     const char *address;
     rpcnet_credentials *credentials; /* borrowed */
     const uint8_t *secret;
+    const uint8_t *previous_secret; /* NULL: none */
     uint64_t epoch;
     uint64_t health_interval_ns;
     const char *preferred_label;
@@ -30,6 +31,8 @@ typedef struct rn_control_options {
 
 /* Opens the MGMT port. Results of rpcnet_server_new. */
 int rn_control_start(rn_control *control, const rn_control_options *options);
+/* The director's certificate was renewed: for connections of workers and to them from now on. */
+void rn_control_set_credentials(rn_control *control, rpcnet_credentials *credentials);
 /* Tells the workers that this director goes; they register again with the next one. */
 void rn_control_goodbye(rn_control *control);
 void rn_control_stop(rn_control *control);
@@ -43,5 +46,6 @@ void rn_registry_goodbye(rn_pool_entry *entry);
 /* ---- check.c: the health of one worker ---- */
 void rn_check_start(rn_control *control, rn_pool_entry *entry);
 void rn_check_stop(rn_pool_entry *entry);
+void rn_check_set_credentials(rn_pool_entry *entry, const rpcnet_credentials *credentials);
 
 #endif

@@ -43,6 +43,13 @@ void rn_data_stop(rn_data *data) {
     explicit_bzero(data->secret, sizeof data->secret);
 }
 
+void rn_data_set_credentials(rn_data *data, const rpcnet_credentials *credentials) {
+    data->options.credentials = credentials;
+    for (rn_list *entry = data->links.next; entry != &data->links; entry = entry->next) {
+        rpcnet_channel_set_credentials(RN_CONTAINER_OF(entry, rn_link, link)->channel, credentials);
+    }
+}
+
 /* At the end of the turn: the pool may change while a link or a relay is at work. */
 void rn_data_pool_changed(rn_data *data) {
     if (!data->ending) {

@@ -42,6 +42,7 @@ typedef struct rn_data_options {
     rn_detector_config detector;
     uint64_t stall_min_ns;
     size_t memory_max;
+    size_t message_max;               /* one message of a client; at most RN_RELAY_MESSAGE_MAX */
     const rn_pool_snapshot *snapshot; /* borrowed: control's */
     void (*observe)(void *user, uint64_t worker, enum rn_pool_sight sight);
     void *observe_user;
@@ -68,6 +69,8 @@ typedef struct rn_data {
 
 int rn_data_start(rn_data *data, const rn_data_options *options);
 void rn_data_stop(rn_data *data);
+/* The director's certificate was renewed: for the next connection of each link. */
+void rn_data_set_credentials(rn_data *data, const rpcnet_credentials *credentials);
 /* The snapshot is another one. */
 void rn_data_pool_changed(rn_data *data);
 /* For rpcnet_server_set_fallback; `user` is the rn_data. */

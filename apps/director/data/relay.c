@@ -43,7 +43,8 @@ void rn_relay_schedule(rn_relay *relay) {
     }
 }
 
-/* The request's metadata in the form that Assignments carry. */
+/* The request's metadata in the form that Assignments carry. What a client is known by is between
+ * it and the director: a worker could use it to be the client. */
 static int keep_metadata(rn_relay *relay) {
     const rpcnet_metadata *metadata = rpcnet_call_metadata(relay->client);
     size_t count = metadata != NULL ? rpcnet_metadata_count(metadata) : 0;
@@ -53,6 +54,9 @@ static int keep_metadata(rn_relay *relay) {
         const void *value;
         size_t value_len;
         rpcnet_metadata_at(metadata, i, &name, &name_len, &value, &value_len);
+        if (rn_bytes_equal(rn_bytes_of(name, name_len), rn_bytes_text("authorization"))) {
+            continue;
+        }
         int result = rn_metadata_append(&relay->metadata, RN_ASSIGNMENT_METADATA,
                                         rn_bytes_of(name, name_len), rn_bytes_of(value, value_len));
         if (result != RPCNET_OK) {

@@ -147,7 +147,7 @@ void rn_relay_listen(rn_relay *relay) {
     rpcnet_call_options options;
     rpcnet_call_options_init(&options);
     options.manual_consume = true;
-    options.receive_max = RN_RELAY_MESSAGE_MAX;
+    options.receive_max = relay->data->options.message_max;
     rpcnet_call_set_options(relay->client, &options);
     rpcnet_call_set_callbacks(relay->client, &callbacks, relay);
 }

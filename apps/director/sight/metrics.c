@@ -116,6 +116,8 @@ static const char *const worker_states[WORKER_STATES] = {[RN_PICK_READY] = "read
 static const char *const link_states[LINK_STATES] = {"up", "suspect", "lost"};
 
 static const server_row plain_rows[] = {
+    {RN_METRIC_COUNTER, PREFIX "calls_unauthenticated_total",
+     "Calls refused because they bore no bearer token that is known."},
     {RN_METRIC_COUNTER, PREFIX "suspicions_total", "Times that a worker did not answer in time."},
     {RN_METRIC_COUNTER, PREFIX "false_suspicions_total",
      "Suspicions of a worker that answered later."},
@@ -305,6 +307,7 @@ int rn_director_metrics_page(rn_buffer *out, void *user) {
     put_servers(&values);
     put_workers(&values);
     put_links(&values);
+    put(&values, sight->view.access->refused);
     put(&values, data->suspicions);
     put(&values, data->false_suspicions);
     put(&values, data->relays_count);

@@ -5,6 +5,7 @@
 #define APPS_DIRECTOR_SIGHT_SIGHT_H
 
 #include "common/sight.h"
+#include "director/access.h"
 #include "director/control/control.h"
 #include "director/data/data.h"
 #include "director/sight/swaps.h"
@@ -19,7 +20,8 @@ typedef struct rn_director_view {
     const rn_control *control;
     const rn_data *data;
     rpcnet_server *const *user; /* NULL in it: not open yet */
-    const bool *stopping;       /* SIGTERM has come */
+    const rn_access *access;
+    const bool *stopping; /* SIGTERM has come */
 } rn_director_view;
 
 typedef struct rn_director_sight {

@@ -119,32 +119,64 @@ static void test_label(void **state) {
     }
 }
 
+static const char digits[] = "000102030405060708090a0b0c0d0e0f101112131415161718191A1B1C1D1E1F";
+static const char older[] = "ffeeddccbbaa99887766554433221100ffeeddccbbaa99887766554433221100";
+
+static void is_not_secret(const char *text, size_t len) {
+    rn_secret secret;
+    memset(&secret, 0xAA, sizeof secret);
+    assert_false(rn_secret_parse(text, len, &secret));
+    assert_int_equal(secret.current[0], 0xAA); /* unchanged */
+    assert_int_equal(secret.previous[0], 0xAA);
+}
+
 static void test_secret(void **state) {
     (void)state;
-    static const char digits[] = "000102030405060708090a0b0c0d0e0f101112131415161718191A1B1C1D1E1F";
-    uint8_t secret[RPCNET_SECRET_LEN];
+    rn_secret secret;
     char text[80];
-    assert_true(rn_secret_parse(digits, 64, secret));
+    assert_true(rn_secret_parse(digits, 64, &secret));
     for (uint8_t i = 0; i < RPCNET_SECRET_LEN; i++) {
-        assert_int_equal(secret[i], i);
+        assert_int_equal(secret.current[i], i);
     }
+    assert_false(secret.changed);
+    assert_null(rn_secret_previous(&secret));
     snprintf(text, sizeof text, " \n%s\r\n", digits);
-    assert_true(rn_secret_parse(text, strlen(text), secret));
-    memset(secret, 0xAA, sizeof secret);
-    assert_false(rn_secret_parse(digits, 63, secret));
-    assert_false(rn_secret_parse(digits, 0, secret));
+    assert_true(rn_secret_parse(text, strlen(text), &secret));
+    is_not_secret(digits, 63);
+    is_not_secret(digits, 0);
     snprintf(text, sizeof text, "%s0", digits);
-    assert_false(rn_secret_parse(text, 65, secret));
-    static const char wrong[] = {'g', 'G', '/', ':', '@', '`', ' '};
+    is_not_secret(text, 65);
+    static const char wrong[] = {'g', 'G', '/', ':', '@', '`', ' ', '\0'};
     for (size_t i = 0; i < sizeof wrong; i++) {
         strcpy(text, digits);
         text[31] = wrong[i];
-        assert_false(rn_secret_parse(text, 64, secret));
+        is_not_secret(text, 64);
     }
-    assert_int_equal(secret[0], 0xAA); /* unchanged */
-    rn_secret_wipe(secret);
-    assert_int_equal(secret[0], 0);
-    assert_int_equal(secret[RPCNET_SECRET_LEN - 1], 0);
+}
+
+static void test_changed_secret(void **state) {
+    (void)state;
+    rn_secret secret;
+    char text[256];
+    snprintf(text, sizeof text, "%s\n%s\n", digits, older);
+    assert_true(rn_secret_parse(text, strlen(text), &secret));
+    assert_true(secret.changed);
+    assert_int_equal(secret.current[1], 0x01);
+    assert_int_equal(secret.previous[1], 0xee);
+    assert_ptr_equal(rn_secret_previous(&secret), secret.previous);
+    rn_secret_wipe(&secret);
+    assert_int_equal(secret.current[1], 0);
+    assert_int_equal(secret.previous[RPCNET_SECRET_LEN - 1], 0);
+
+    is_not_secret(text, strlen(text) - 2); /* the second one is cut */
+    snprintf(text, sizeof text, "%s%s", digits, older);
+    is_not_secret(text, strlen(text));
+    snprintf(text, sizeof text, "%s\n%s\n%s\n", digits, older, digits);
+    is_not_secret(text, strlen(text));
+    snprintf(text, sizeof text, "nonsense\n%s\n", digits);
+    is_not_secret(text, strlen(text));
+    snprintf(text, sizeof text, "%s\nnonsense\n", digits);
+    is_not_secret(text, strlen(text));
 }
 
 int main(void) {
@@ -152,6 +184,7 @@ int main(void) {
         cmocka_unit_test(test_search),
         cmocka_unit_test(test_label),
         cmocka_unit_test(test_secret),
+        cmocka_unit_test(test_changed_secret),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
