@@ -6,7 +6,7 @@
 #   server.crt, server.key      what the director shows to clients; it names no role
 #   director.crt, director.key  the director inside the cluster: rpcnet://role/director
 #   LABEL.crt, LABEL.key        a worker inside the cluster: rpcnet://role/worker/LABEL
-#   cluster.secret              32 random bytes as hexadecimal digits
+#   cluster.secret              32 random bytes as hexadecimal digits, and perhaps those before them
 set -euo pipefail
 export LC_ALL=C
 
@@ -14,13 +14,15 @@ renew_before_days=14
 
 usage() {
     cat <<'TEXT'
-Usage: scripts/make-certs.sh [--dir DIR] [--days N] [--worker LABEL]... [--force]
+Usage: scripts/make-certs.sh [--dir DIR] [--days N] [--worker LABEL]... [--new-secret] [--force]
 
 Makes what is missing in DIR, no longer valid, or valid for less than 14 more days.
 
   --dir DIR       where to put them (default: certs/ in the project)
   --days N        how long new certificates are valid, 15 to 3650 (default: 365)
   --worker LABEL  a worker's identity beside those of worker-a and worker-b; may be repeated
+  --new-secret    make a new secret and keep the present one on its second line, for programs that
+                  are started from now on to know both
   --force         make everything anew, also the authority and the secret
 TEXT
 }
@@ -40,6 +42,7 @@ directory=$(dirname "$(readlink -f "$0")")/../certs
 days=365
 workers=(worker-a worker-b)
 force=false
+new_secret=false
 while [ $# -gt 0 ]; do
     case $1 in
     --dir | --days | --worker)
@@ -50,6 +53,10 @@ while [ $# -gt 0 ]; do
         --worker) workers+=("$2") ;;
         esac
         shift 2
+        ;;
+    --new-secret)
+        new_secret=true
+        shift
         ;;
     --force)
         force=true
@@ -176,8 +183,16 @@ for label in "${workers[@]}"; do
 done
 
 secret=$directory/cluster.secret
-if $force || ! grep -qxE '[0-9a-f]{64}' "$secret" 2>/dev/null || [ "$(wc -c <"$secret")" -ne 65 ]; then
-    printf '%s\n' "$(od -An -v -tx1 -N32 /dev/urandom | tr -d ' \n')" >"$new/cluster.secret"
+pattern=$'^([0-9a-f]{64})(\n[0-9a-f]{64})?$'
+known=
+if ! $force && [[ "$(tr '\0' x 2>/dev/null <"$secret")" =~ $pattern ]]; then
+    known=${BASH_REMATCH[1]}
+fi
+if $new_secret || [ -z "$known" ]; then
+    {
+        printf '%s\n' "$(od -An -v -tx1 -N32 /dev/urandom | tr -d ' \n')"
+        [ -z "$known" ] || printf '%s\n' "$known"
+    } >"$new/cluster.secret"
     put cluster.secret
     made+=(cluster.secret)
 fi

@@ -75,6 +75,16 @@ TEXT
 chmod +x "$work/bin/date"
 expect 'ca server director worker-a worker-b' "$(PATH=$work/bin:$PATH made)" 'valid for 13 days'
 
+first=$(cat "$certs/cluster.secret")
+expect cluster.secret "$(made --new-secret)" 'a new secret'
+expect "$first" "$(sed -n 2p "$certs/cluster.secret")" 'the secret before the new one'
+grep -qvxE '[0-9a-f]{64}' "$certs/cluster.secret" && fail 'two secrets are not 64 digits each'
+second=$(sed -n 1p "$certs/cluster.secret")
+[ "$second" != "$first" ] || fail 'the new secret is the old one'
+expect '' "$(made)" 'with two secrets'
+expect cluster.secret "$(made --new-secret)" 'another new secret'
+expect "$second" "$(sed -n '2,$p' "$certs/cluster.secret")" 'only the one before it is kept'
+
 secret=$(cat "$certs/cluster.secret")
 expect 'ca server director worker-a worker-b cluster.secret' "$(made --force)" 'with --force'
 [ "$secret" != "$(cat "$certs/cluster.secret")" ] || fail '--force kept the secret'
