@@ -95,7 +95,7 @@ static const rn_setting table[] = {
      .kind = RN_SETTING_SIZE,
      .value = "1MiB",
      .min = 0,
-     .max = UINT64_C(1) << 30,
+     .max = 8 << 20,
      .help = "Delivered messages that are kept of each stream to go on elsewhere. A stream over it "
              "without a checkpoint cannot be moved any more.",
      .offset = OFFSET(journal_max)},
@@ -104,7 +104,7 @@ static const rn_setting table[] = {
      .kind = RN_SETTING_SIZE,
      .value = "4MiB",
      .min = 0,
-     .max = UINT64_C(1) << 30,
+     .max = 6 << 20,
      .help = "Client messages that are kept of each stream, likewise.",
      .offset = OFFSET(request_max)},
     {.option = "memory-max",

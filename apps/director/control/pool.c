@@ -43,6 +43,18 @@ rn_pool_entry *rn_pool_find(const rn_pool *pool, uint64_t id) {
     return NULL;
 }
 
+static void drop_silent(rn_pool *pool) {
+    uint64_t now = rn_env_now(pool->env);
+    rn_list *link;
+    rn_list *after;
+    RN_LIST_FOREACH(link, after, &pool->entries) {
+        rn_pool_entry *entry = RN_CONTAINER_OF(link, rn_pool_entry, link);
+        if (!entry->reporting && now - entry->since_ns >= RN_POOL_REPORT_NS) {
+            rn_pool_remove(pool, entry);
+        }
+    }
+}
+
 int rn_pool_add(rn_pool *pool, const char *label, const char *user_addr, const char *mgmt_addr,
                 uint64_t incarnation, rn_pool_entry **out) {
     rn_pool_entry *same = find_label(pool, label);
@@ -53,6 +65,7 @@ int rn_pool_add(rn_pool *pool, const char *label, const char *user_addr, const c
         }
         rn_pool_remove(pool, same);
     }
+    drop_silent(pool);
     if (pool->count == RN_POOL_MAX) {
         return RPCNET_ERR_LIMIT;
     }
@@ -64,6 +77,7 @@ int rn_pool_add(rn_pool *pool, const char *label, const char *user_addr, const c
     entry->row.preferred =
         pool->preferred_label != NULL && strcmp(label, pool->preferred_label) == 0;
     entry->incarnation = incarnation;
+    entry->since_ns = rn_env_now(pool->env);
     snprintf(entry->row.label, sizeof entry->row.label, "%s", label);
     snprintf(entry->row.user_addr, sizeof entry->row.user_addr, "%s", user_addr);
     snprintf(entry->mgmt_addr, sizeof entry->mgmt_addr, "%s", mgmt_addr);

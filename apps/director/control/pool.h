@@ -9,6 +9,8 @@
 #include "common/certs.h"
 #include "swap/pick.h"
 
+#define RN_POOL_REPORT_NS (10 * RN_SECOND) /* from a registration to its Report stream */
+
 enum { RN_POOL_MAX = 256, RN_POOL_ADDRESS_MAX = RN_HOST_MAX + 9 };
 
 /* One row of the snapshot. */
@@ -37,6 +39,7 @@ typedef struct rn_pool_entry {
     rn_pool_worker row; /* row.state is computed when a snapshot is made */
     char mgmt_addr[RN_POOL_ADDRESS_MAX];
     uint64_t incarnation;
+    uint64_t since_ns; /* of the registration */
     bool reporting; /* its Report stream is open: it is in the snapshot */
     bool draining;
     bool recovering;
@@ -62,7 +65,8 @@ typedef struct rn_pool {
 void rn_pool_init(rn_pool *pool, rn_env *env, const char *preferred_label);
 void rn_pool_fini(rn_pool *pool);
 
-/* A worker registers. One with the same label and addresses is replaced.
+/* A worker registers. One with the same label and addresses is replaced; one that has opened no
+ * Report stream for RN_POOL_REPORT_NS loses its place.
  * RPCNET_ERR_EXISTS: another worker has the label and lives; RPCNET_ERR_LIMIT (RN_POOL_MAX),
  * RPCNET_ERR_MEMORY. */
 int rn_pool_add(rn_pool *pool, const char *label, const char *user_addr, const char *mgmt_addr,

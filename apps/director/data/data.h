@@ -126,6 +126,7 @@ typedef struct rn_relay {
     rpcnet_call *worker; /* the present attempt's call; NULL: none */
     rn_link *at;         /* whose call it is */
     rn_swap_pair pair;   /* of the call */
+    int call_code;       /* with which the call ended, see call_lost */
     bool moved;          /* it is not the stream's first worker */
     uint64_t lost_ns;    /* when the last one that served it was lost; RN_NEVER: messages flow */
 

@@ -1,4 +1,5 @@
 /* relay_worker: the worker's side of a relay: attempts, their frames, and what follows. */
+#include <stdio.h>
 #include <string.h>
 
 #include "director/data/relay_internal.h"
@@ -29,6 +30,7 @@ void rn_relay_send_up(rn_relay *relay, rn_bytes head, rn_bytes payload) {
     }
     if (result != RPCNET_OK) {
         /* The call is over, or memory is: either way this attempt cannot go on. */
+        relay->call_code = RPCNET_GRPC_UNAVAILABLE;
         rn_env_defer(relay->data->env, &relay->call_lost);
     }
 }
@@ -110,6 +112,7 @@ static void on_status(rpcnet_call *call, int code, const char *message,
     rn_relay *relay = user;
     (void)call;
     (void)trailers;
+    relay->call_code = code;
     RN_DEBUG(relay->data->env->log, "connection_swap::director",
              "stream.id=%llu connection.id=%s code=%s err=%s worker call ended",
              (unsigned long long)relay->stream_id, relay->connection_id,
@@ -117,11 +120,22 @@ static void on_status(rpcnet_call *call, int code, const char *message,
     rn_env_defer(relay->data->env, &relay->call_lost);
 }
 
+/* A call may end because its connection did, or is about to (GOAWAY): no fault of the stream. With
+ * any other status the worker has ended it without Done, which it must not. */
 void rn_relay_call_lost(void *user) {
     rn_relay *relay = user;
-    if (relay->worker != NULL) {
-        rn_relay_lost(relay, RN_SWAP_LOST);
+    if (relay->worker == NULL) {
+        return;
     }
+    if (relay->at->lost || relay->call_code == RPCNET_GRPC_UNAVAILABLE) {
+        rn_relay_lost(relay, RN_SWAP_LOST);
+        return;
+    }
+    char how[RN_SWAP_SENTENCE_SIZE];
+    snprintf(how, sizeof how, "it ended its call without Done (%s)",
+             rpcnet_grpc_code_name(relay->call_code));
+    (void)rn_relay_handle(
+        relay, rn_swap_stream_fault(&relay->swap, rn_env_now(relay->data->env), relay->pair, how));
 }
 
 void rn_relay_lost(rn_relay *relay, enum rn_swap_reason reason) {
