@@ -80,6 +80,7 @@ static enum MHD_Result respond_with_page(const rn_sight *sight, struct MHD_Conne
     return respond(connection, (unsigned)status, &body, found->type);
 }
 
+/* The parameters' types are the library's. NOLINTBEGIN(readability-non-const-parameter) */
 static enum MHD_Result on_request(void *user, struct MHD_Connection *connection, const char *url,
                                   const char *method, const char *version, const char *upload,
                                   size_t *upload_len, void **request) {
@@ -98,6 +99,7 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
     }
     return respond_with_text(connection, MHD_HTTP_NOT_FOUND, "no such page\n");
 }
+/* NOLINTEND(readability-non-const-parameter) */
 
 /* ---- the library in the loop ---- */
 
