@@ -13,22 +13,22 @@ extern "C" {
 /* Results. Numbers are stable; new ones are appended. */
 enum rpcnet_error {
     RPCNET_OK = 0,
-    RPCNET_ERR_MEMORY = -1,        /* an allocation failed */
-    RPCNET_ERR_ARGUMENT = -2,      /* an argument is outside what the function documents */
-    RPCNET_ERR_STATE = -3,         /* not allowed in the object's present state */
-    RPCNET_ERR_LIMIT = -4,         /* a named limit is reached */
-    RPCNET_ERR_AGAIN = -5,         /* no room now; a callback tells when to try again */
-    RPCNET_ERR_PARSE = -6,         /* bytes do not follow their format */
-    RPCNET_ERR_NOT_FOUND = -7,     /* nothing has that name or id */
-    RPCNET_ERR_EXISTS = -8,        /* that name or id is taken */
-    RPCNET_ERR_ADDRESS = -9,       /* an address is malformed or its host name does not resolve */
+    RPCNET_ERR_MEMORY = -1,          /* an allocation failed */
+    RPCNET_ERR_ARGUMENT = -2,        /* an argument is outside what the function documents */
+    RPCNET_ERR_STATE = -3,           /* not allowed in the object's present state */
+    RPCNET_ERR_LIMIT = -4,           /* a named limit is reached */
+    RPCNET_ERR_AGAIN = -5,           /* no room now; a callback tells when to try again */
+    RPCNET_ERR_PARSE = -6,           /* bytes do not follow their format */
+    RPCNET_ERR_NOT_FOUND = -7,       /* nothing has that name or id */
+    RPCNET_ERR_EXISTS = -8,          /* that name or id is taken */
+    RPCNET_ERR_ADDRESS = -9,         /* an address is malformed or its host name does not resolve */
     RPCNET_ERR_ADDRESS_IN_USE = -10, /* another socket is bound there */
-    RPCNET_ERR_PERMISSION = -11,   /* the operating system refuses */
-    RPCNET_ERR_IO = -12,           /* any other failure of the operating system */
-    RPCNET_ERR_TLS = -13,          /* a certificate, key or handshake is not acceptable */
-    RPCNET_ERR_PROTOCOL = -14,     /* the peer broke QUIC, HTTP/3 or gRPC */
-    RPCNET_ERR_CLOSED = -15,       /* the connection or stream is closed */
-    RPCNET_ERR_TIMEOUT = -16       /* a deadline passed */
+    RPCNET_ERR_PERMISSION = -11,     /* the operating system refuses */
+    RPCNET_ERR_IO = -12,             /* any other failure of the operating system */
+    RPCNET_ERR_TLS = -13,            /* a certificate, key or handshake is not acceptable */
+    RPCNET_ERR_PROTOCOL = -14,       /* the peer broke QUIC, HTTP/3 or gRPC */
+    RPCNET_ERR_CLOSED = -15,         /* the connection or stream is closed */
+    RPCNET_ERR_TIMEOUT = -16         /* a deadline passed */
 };
 
 /* Returns a short English description of `result`, never NULL; static storage; any thread. */

@@ -40,7 +40,7 @@ typedef struct rn_pool_entry {
     char mgmt_addr[RN_POOL_ADDRESS_MAX];
     uint64_t incarnation;
     uint64_t since_ns; /* of the registration */
-    bool reporting; /* its Report stream is open: it is in the snapshot */
+    bool reporting;    /* its Report stream is open: it is in the snapshot */
     bool draining;
     bool recovering;
     bool unhealthy;

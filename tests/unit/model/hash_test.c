@@ -1,3 +1,4 @@
+/* hash: the keyed hash against its published vectors, and the properties the model relies on. */
 #include "unit/model/run.h"
 
 #include "model/hash.h"
