@@ -263,22 +263,22 @@ show_build() {
 
 # ---- the demo ----
 
-serving='' victim='' released=false restarted=false swaps=0 killed=0 summary=''
+serving='' victim='' last_victim='' released=false swaps=0 killed=0 summary=''
 
 kill_serving() {
-    victim=$serving
+    victim=$serving last_victim=$serving released=false
     say "--- kill -9 of $victim, which serves the stream"
     kill -KILL "${pid[$victim]}"
 }
 
 # When the killed worker has ended, and the stream has left it.
 restart_victim() {
-    if ! $released || $restarted || [ -n "${pid[$victim]:-}" ]; then
+    if ! $released || [ -n "${pid[$victim]:-}" ]; then
         return
     fi
-    restarted=true
     say "--- starting $victim again"
     start_worker "$victim" "$([ "$victim" = worker-a ] && echo 1 || echo 2)" "$fail_after"
+    victim=''
 }
 
 # What a line means for the demo.
@@ -290,8 +290,10 @@ react() {
         ;;
     client:'[summary]'*) summary=$line ;;
     worker-?:*' recovered; taking streams again')
-        # Now somebody is there to take over.
-        if [ -z "$victim" ] && [ -n "$serving" ] && [ "$serving" != "$who" ]; then
+        # Now somebody is there to take over. Once is enough, but a busy machine may have moved the
+        # stream before the kill for another reason.
+        if [ "$killed" -eq 0 ] && [ -z "$victim" ] && [ -n "$serving" ] &&
+            [ "$serving" != "$who" ]; then
             kill_serving
         fi
         ;;
@@ -305,12 +307,12 @@ react() {
     director:*' stream moved')
         swaps=${line##*swaps.total=}
         swaps=${swaps%% *}
-        if [[ $line == *"from=$victim reason=killed "* ]]; then
+        if [[ $line == *"from=$last_victim reason=killed "* ]]; then
             killed=$((killed + 1))
         fi
         ;;
     worker-?:ended)
-        if [ "$who" != "$victim" ] || $restarted; then
+        if [ "$who" != "$victim" ]; then
             fail "$who ended unexpectedly; see $logs/$who.log"
         fi
         restart_victim
@@ -420,6 +422,6 @@ check "all $tokens tokens came, each once and in order" \
     summary_has "tokens=$tokens" lost=0 duplicated=0 reordered=0
 check 'over one connection, with one handshake' summary_has connections=1 handshakes=1
 check "the stream moved at least three times (the director's counter: $swaps)" [ "$swaps" -ge 3 ]
-check 'once because its worker was killed' [ "$killed" -eq 1 ]
+check 'once because its worker was killed' [ "$killed" -ge 1 ]
 check 'the text is that of an undisturbed run' is_undisturbed
 ! $failed

@@ -27,7 +27,7 @@ class Cancel(ClusterTest):
 
     def test_deadline(self):
         worker = self.start()
-        client = self.cluster.start_client("--tokens", "0", "--timeout", "500ms")
+        client = self.cluster.start_client("--tokens", "0", "--timeout", "3s")
         self.assertEqual(client.wait(), 1)
         self.assertTrue(client.find(r"code=DEADLINE_EXCEEDED err=.* stream failed$"))
         worker.wait_for(r"stream\.id=1 connection\.id=conn-1 "

@@ -54,6 +54,9 @@ def clean_environment(extra=None):
         for name, value in os.environ.items()
         if not name.startswith("CONNECTION_SWAP_") and name != "RUST_LOG"
     }
+    if "RN_SANITIZED" in os.environ:
+        # LeakSanitizer looks into the process as a debugger does.
+        environment["CONNECTION_SWAP_ALLOW_CORE_DUMPS"] = "true"
     environment.update(extra or {})
     return environment
 
@@ -365,7 +368,8 @@ class Cluster:
         name = self._name("text")
         text = self.folder / name
         return self.run("client", "--target", target or self.director.user, "--print", "json",
-                        "--output-text", text, *options, kind=Client, text=text, **more)
+                        "--output-text", text, "--connect-timeout", f"{WAIT_S}s", *options,
+                        kind=Client, text=text, **more)
 
     def end(self):
         """Ends workers and directors as an operator does; all must end well."""

@@ -2,7 +2,7 @@
 
 import signal
 
-from cluster import CALM, PATIENT, ClusterTest, main
+from cluster import CALM, PATIENT, WAIT_S, ClusterTest, main
 
 REQUEST = ("--prompt", "the river", "--seed", "7", "--tokens", "100")
 
@@ -31,7 +31,7 @@ class DirectorRestart(ClusterTest):
             self.assertEqual(client.text(), expected)
             if n == 0:
                 # Its stream was not of this director; it must not look finished.
-                self.assertEqual(orphan.wait(), 1)
+                self.assertEqual(orphan.wait(2 * WAIT_S), 1)
                 self.assertTrue(orphan.find(r"stream failed$"))
                 self.assertEqual(orphan.summary()["streams_failed"], 1)
         self.assertEqual(sum("worker registered" in line for line in director.err.lines), 2)

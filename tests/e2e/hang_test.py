@@ -6,14 +6,15 @@ from cluster import CALM, ClusterTest, main
 
 TOKENS = 300
 REQUEST = ("--prompt", "the river", "--seed", "7", "--tokens", str(TOKENS))
-# Silence of the process counts here; a stream alone that does not move is another matter.
-IMPATIENT = ("--stall-min", "3600s")
+# Silence of the process counts here, two seconds of it; a stream alone that does not move is another
+# matter.
+ATTENTIVE = ("--probe-interval", "500ms", "--hang-timeout", "2s", "--stall-min", "3600s")
 
 
 class Hang(ClusterTest):
     def test_serving_worker_hangs_and_comes_back(self):
         expected = self.reference(*REQUEST)[0]
-        director = self.cluster.start_director(*IMPATIENT)
+        director = self.cluster.start_director(*ATTENTIVE)
         workers = {f"worker-{x}": self.cluster.start_worker(f"worker-{x}", *CALM,
                                                             "--token-interval", "10ms")
                    for x in "ab"}
@@ -39,7 +40,7 @@ class Hang(ClusterTest):
 
     def test_a_hung_worker_that_dies(self):
         expected = self.reference(*REQUEST)[0]
-        director = self.cluster.start_director(*IMPATIENT)
+        director = self.cluster.start_director(*ATTENTIVE)
         workers = {f"worker-{x}": self.cluster.start_worker(f"worker-{x}", *CALM,
                                                             "--token-interval", "10ms")
                    for x in "ab"}
@@ -55,6 +56,25 @@ class Hang(ClusterTest):
         workers[hung] = self.cluster.again(workers[hung])
         self.assert_clean(client, TOKENS)
         self.assertEqual(client.text(), expected)
+        self.cluster.end()
+
+    def test_with_the_defaults(self):
+        """As soon as they say; a busy machine may move the stream more often."""
+        expected = self.reference(*REQUEST)[0]
+        self.cluster.start_director()
+        workers = {f"worker-{x}": self.cluster.start_worker(f"worker-{x}", *CALM,
+                                                            "--token-interval", "10ms")
+                   for x in "ab"}
+        client = self.cluster.start_client(*REQUEST)
+        for _ in range(3):
+            client.wait_tokens(20)
+            hung = client.serving()
+            workers[hung].signal(signal.SIGSTOP)
+            client.wait_tokens(20)
+            workers[hung].signal(signal.SIGCONT)
+        summary = self.assert_clean(client, TOKENS)
+        self.assertEqual(client.text(), expected)
+        self.assertGreaterEqual(summary["swap_count"], 1)
         self.cluster.end()
 
 

@@ -80,12 +80,10 @@ class Identity(ClusterTest):
         self.cluster.start_director(*PATIENT)
         worker = self.cluster.start_worker("worker-a", *CALM)
         role = ("--server-identity", "rpcnet://role/worker/worker-a")
-        short = ("--connect-timeout", "60s")
 
         # Without a certificate, and with the director's USER certificate, which is no identity.
         for identity in ((), pair("server")):
-            client = self.cluster.start_client(*REQUEST, *role, *identity, *short,
-                                               target=worker.user)
+            client = self.cluster.start_client(*REQUEST, *role, *identity, target=worker.user)
             self.assertNotEqual(client.wait(), 0)
             self.assertEqual([e for e in client.events() if e["event"] != "summary"], [])
         self.assertIsNone(worker.find("accepted direct call"))
