@@ -109,6 +109,12 @@ void rn_conn_abandon(rn_conn *conn, enum rn_close_cause cause, const char *text)
     finish(conn, RN_CONN_DRAINING);
 }
 
+/* A peer that fails in TLS gives a code instead of a reason (RFC 9001, section 4.8). */
+static const char *crypto_error_text(const rn_close *close) {
+    bool alert = !close->application && (close->code & ~(uint64_t)0xff) == NGTCP2_CRYPTO_ERROR;
+    return alert ? rn_tls_alert_name((uint8_t)close->code) : "";
+}
+
 /* The peer's CONNECTION_CLOSE, or its stateless reset. */
 static void fail_draining(rn_conn *conn) {
     if (conn->reset_received) {
@@ -121,6 +127,9 @@ static void fail_draining(rn_conn *conn) {
     conn->close.code = error->error_code;
     snprintf(conn->close.text, sizeof conn->close.text, "%.*s", (int)error->reasonlen,
              (const char *)error->reason);
+    if (conn->close.text[0] == '\0') {
+        snprintf(conn->close.text, sizeof conn->close.text, "%s", crypto_error_text(&conn->close));
+    }
     finish(conn, RN_CONN_DRAINING);
 }
 

@@ -81,6 +81,8 @@ void *rn_tls_session_native(rn_tls_session *session);
 const char *rn_tls_session_peer_identity(const rn_tls_session *session);
 /* After a failed handshake: why the peer's certificate was refused; "" when that was not it. */
 const char *rn_tls_session_failure(const rn_tls_session *session);
+/* What a TLS alert means, for people; "" when it has no name. */
+const char *rn_tls_alert_name(uint8_t alert);
 uint16_t rn_tls_session_suite(const rn_tls_session *session); /* TLS 1.3 cipher suite, 0x1301... */
 
 /* The ngtcp2 callbacks that the TLS library's glue provides (handshake, Initial keys, Retry). */

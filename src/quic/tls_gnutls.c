@@ -376,6 +376,11 @@ const char *rn_tls_session_failure(const rn_tls_session *session) {
     return session->failure;
 }
 
+const char *rn_tls_alert_name(uint8_t alert) {
+    const char *name = gnutls_alert_get_name((gnutls_alert_description_t)alert);
+    return name != NULL ? name : "";
+}
+
 uint16_t rn_tls_session_suite(const rn_tls_session *session) {
     switch (gnutls_cipher_get(session->gnutls)) {
     case GNUTLS_CIPHER_AES_128_GCM:
