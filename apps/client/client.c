@@ -90,6 +90,8 @@ static void on_state(rpcnet_channel *channel, enum rpcnet_channel_state state,
     rn_program *program = &client->program;
     if (state == RPCNET_CHANNEL_READY && !client->started) {
         start(client);
+    } else if (state == RPCNET_CHANNEL_IDLE && !client->finishing) {
+        RN_INFO(program->log, program->target, "err=%s director drains; streams go on", text);
     } else if (state == RPCNET_CHANNEL_WAITING && client->started && !client->finishing) {
         RN_ERROR(program->log, program->target, "err=%s connection to director lost", text);
     } else if (state == RPCNET_CHANNEL_WAITING && !client->started) {
@@ -167,6 +169,7 @@ static int connect_to(rn_client *client, const rpcnet_channel_callbacks *callbac
     const rn_client_config *config = &client->config;
     rpcnet_channel_options options;
     rpcnet_channel_options_init(&options);
+    options.reconnect_when_drained = false; /* every stream has been opened */
     options.credentials = client->credentials;
     options.server_name = config->server_name;
     options.identity = config->server_identity;

@@ -212,13 +212,15 @@ void rpcnet_limits_init(rpcnet_limits *limits);
  *
  * A channel has one connection at a time. When the server says goodbye (it drains) and `reconnect`
  * is on, the calls on that connection go on to their end while the channel connects anew for new
- * ones; the state is WAITING with RPCNET_LOSS_PEER then. Without `reconnect` the channel stays
- * READY until the connection is gone, but takes no new calls. */
+ * ones; the state is WAITING with RPCNET_LOSS_PEER then, or IDLE when `reconnect_when_drained` is
+ * off and no call waits. Without `reconnect` the channel stays READY until the connection is gone,
+ * but takes no new calls. */
 
 enum rpcnet_channel_state {
     RPCNET_CHANNEL_CONNECTING, /* first attempt, or after a failure */
     RPCNET_CHANNEL_READY,
     RPCNET_CHANNEL_WAITING, /* the last attempt failed; the next one comes by itself */
+    RPCNET_CHANNEL_IDLE,    /* the server said goodbye; the next call makes a new connection */
     RPCNET_CHANNEL_CLOSED   /* `reconnect` is off and it was lost; the end */
 };
 
@@ -236,7 +238,7 @@ enum rpcnet_loss {
 };
 
 typedef struct rpcnet_channel_callbacks {
-    /* `loss` and `text` (for people) tell why, when it is WAITING or CLOSED. */
+    /* `loss` and `text` (for people) tell why, when it is WAITING, IDLE or CLOSED. */
     void (*on_state)(rpcnet_channel *channel, enum rpcnet_channel_state state,
                      enum rpcnet_loss loss, const char *text, void *user);
 } rpcnet_channel_callbacks;
@@ -250,7 +252,8 @@ typedef struct rpcnet_channel_options {
     const char *identity;
     const uint8_t *secret; /* RPCNET_SECRET_LEN bytes from which ids derive; NULL: random */
     rpcnet_limits limits;
-    bool reconnect; /* default true */
+    bool reconnect;              /* default true */
+    bool reconnect_when_drained; /* after a goodbye at once, not just for the next call; true */
     /* An ICMP "port unreachable" ends the connection at once. Default true. Off: only silence
      * does, so that a peer may be replaced behind its address. */
     bool unreachable_is_fatal;

@@ -11,7 +11,10 @@ enum {
     ANSWERS_MAX = 32,
     ANSWER_BYTES_MAX = 512,
     VERSION_DATAGRAM_MIN = 1200, /* a smaller one cannot be a client's first (section 5.2.2) */
-    RESET_MIN = 43, /* shorter packets are not answered, so that resets do not loop (10.3.3) */
+    /* A reset is shorter than what it answers, so that resets do not loop (section 10.3.3), and no
+     * shorter than this (section 10.3). */
+    RESET_MIN = 21,
+    RESET_MAX = 42,
     RESETS_PER_SECOND_MAX = 1000
 };
 
@@ -149,10 +152,10 @@ static const rn_secrets *issuer(const rn_endpoint *endpoint, const ngtcp2_versio
 void rn_answer_reset(rn_endpoint *endpoint, const rn_datagram *datagram,
                      const ngtcp2_version_cid *ids) {
     uint8_t token[NGTCP2_STATELESS_RESET_TOKENLEN];
-    uint8_t random[RESET_MIN - NGTCP2_STATELESS_RESET_TOKENLEN - 1];
+    uint8_t random[RESET_MAX - NGTCP2_STATELESS_RESET_TOKENLEN];
     ngtcp2_cid id;
     const rn_secrets *secrets = issuer(endpoint, ids);
-    if (datagram->len < RESET_MIN || !endpoint->config.accept || secrets == NULL ||
+    if (datagram->len <= RESET_MIN || !endpoint->config.accept || secrets == NULL ||
         !may_reset(endpoint)) {
         endpoint->stats.datagrams_dropped++;
         return;
@@ -162,10 +165,11 @@ void rn_answer_reset(rn_endpoint *endpoint, const rn_datagram *datagram,
     if (slot == NULL || rn_secrets_reset_token(secrets, &id, token) != RPCNET_OK) {
         return;
     }
+    size_t len = datagram->len - 1 < RESET_MAX ? datagram->len - 1 : RESET_MAX;
     rn_env_random(endpoint->config.env, random, sizeof random);
     if (end(endpoint, slot,
             ngtcp2_pkt_write_stateless_reset(slot->bytes, sizeof slot->bytes, token, random,
-                                             sizeof random))) {
+                                             len - NGTCP2_STATELESS_RESET_TOKENLEN))) {
         endpoint->stats.stateless_resets_sent++;
     }
 }

@@ -176,6 +176,7 @@ static int wait_for_stream(rpcnet_call *call, rpcnet_channel *channel,
         rn_list_append(&channel->waiting, &call->link);
         channel->waiting_count++;
         call->channel = channel;
+        rn_channel_want(channel);
     }
     return rv;
 }

@@ -49,6 +49,7 @@ static int take_settings(rpcnet_channel *channel, const rpcnet_channel_options *
     }
     channel->tls = rn_tls_context_hold(rn_credentials_tls(options->credentials));
     channel->reconnect = options->reconnect;
+    channel->reconnect_when_drained = options->reconnect_when_drained;
     channel->unreachable_is_fatal = options->unreachable_is_fatal;
     channel->backoff_min_ns = options->backoff_min_ns;
     channel->backoff_max_ns = options->backoff_max_ns;

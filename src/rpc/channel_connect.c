@@ -2,6 +2,7 @@
  *
  *   CONNECTING ──► READY ──► WAITING ──► CONNECTING ...      lost, or the server says goodbye
  *        └──────────────────────┘                            the attempt failed
+ *                      └───► IDLE ─────► CONNECTING ...      goodbye, and then a call
  *
  * Each attempt has a socket of its own, connected to the server, so that the kernel tells when
  * nobody listens there. When the server says goodbye (GOAWAY) its connection is retired: the calls
@@ -15,6 +16,7 @@
 
 static const char alpn[] = "h3";
 static const char log_target[] = "rpcnet::channel";
+static const char goodbye[] = "the server takes no more calls";
 
 /* ---- back-off ---- */
 
@@ -156,7 +158,11 @@ static void on_goaway(rn_h3_session *session, void *user) {
     rn_rpc_port_enter(&link->port);
     forgive_failures(link);
     retire(link);
-    lost(channel, true, RPCNET_LOSS_PEER, "the server takes no more calls");
+    if (channel->reconnect_when_drained || !rn_list_empty(&channel->waiting)) {
+        lost(channel, true, RPCNET_LOSS_PEER, goodbye);
+    } else {
+        rn_channel_set_state(channel, RPCNET_CHANNEL_IDLE, RPCNET_LOSS_PEER, goodbye);
+    }
     rn_rpc_port_leave(&link->port);
 }
 
@@ -277,6 +283,14 @@ static void on_resolved(int result, const rn_address *address, void *user) {
 int rn_channel_connect(rpcnet_channel *channel) {
     return channel->env->ops->resolve(channel->env, channel->host, channel->port, on_resolved,
                                       channel, &channel->resolve);
+}
+
+void rn_channel_want(rpcnet_channel *channel) {
+    if (channel->state == RPCNET_CHANNEL_IDLE) {
+        /* In the next turn: callbacks never come inside the function that causes them. */
+        channel->state = RPCNET_CHANNEL_CONNECTING;
+        channel->env->ops->timer_set(channel->timer, rn_env_now(channel->env));
+    }
 }
 
 void rn_channel_on_timer(void *user) {

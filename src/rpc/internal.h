@@ -160,6 +160,7 @@ struct rpcnet_channel {
     uint8_t secret[RPCNET_SECRET_LEN];
     rn_quic_limits limits;
     bool reconnect;
+    bool reconnect_when_drained;
     bool unreachable_is_fatal;
     uint64_t backoff_min_ns;
     uint64_t backoff_max_ns;
@@ -190,6 +191,8 @@ void rn_channel_enter(rpcnet_channel *channel);
 void rn_channel_leave(rpcnet_channel *channel); /* may free it */
 void rn_channel_set_state(rpcnet_channel *channel, enum rpcnet_channel_state state,
                           enum rpcnet_loss loss, const char *text);
+/* A call waits: an IDLE channel connects. */
+void rn_channel_want(rpcnet_channel *channel);
 /* Begins as many waiting calls as the connection has streams for. */
 void rn_channel_start_calls(rpcnet_channel *channel);
 void rn_channel_fail_calls(rpcnet_channel *channel, const char *text);

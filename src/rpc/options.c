@@ -84,6 +84,7 @@ void rpcnet_channel_options_init(rpcnet_channel_options *options) {
     *options = (rpcnet_channel_options){
         .struct_size = sizeof *options,
         .reconnect = true,
+        .reconnect_when_drained = true,
         .unreachable_is_fatal = true,
         .backoff_min_ns = 50 * RN_MILLISECOND,
         .backoff_max_ns = 2 * RN_SECOND,

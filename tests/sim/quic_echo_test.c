@@ -395,6 +395,24 @@ static void a_restarted_server_resets(void **state) {
     end(&w);
 }
 
+/* A silent client sends a few bytes now and then; these must be enough to learn of the restart. */
+static void a_restart_is_learnt_from_small_packets(void **state) {
+    (void)state;
+    world w;
+    begin(&w, 19, NULL);
+    start_server(&w, NULL);
+    start_client(&w, 1, 10);
+    check_echo(&w);
+    rn_sim_host_kill(w.server_env);
+    rn_echo_server_stop(&w.server);
+    w.server_env = rn_sim_host_new(w.sim, SERVER);
+    start_server(&w, NULL);
+    rn_sim_run_for(w.sim, 11 * RN_SECOND); /* the first keep-alive comes after 10 s */
+    assert_true(w.client.closed);
+    assert_int_equal(w.client.close.cause, RN_CLOSE_RESET);
+    end(&w);
+}
+
 static void the_handshake_times_out(void **state) {
     (void)state;
     world w;
@@ -543,6 +561,7 @@ int main(void) {
         cmocka_unit_test(silence_ends_a_connection),
         cmocka_unit_test(keep_alive_holds_a_silent_connection),
         cmocka_unit_test(a_restarted_server_resets),
+        cmocka_unit_test(a_restart_is_learnt_from_small_packets),
         cmocka_unit_test(the_handshake_times_out),
         cmocka_unit_test(nothing_leaves_before_it_is_committed),
         cmocka_unit_test(books_know_what_ngtcp2_does_not_tell),

@@ -50,6 +50,37 @@ static void test_method_limit(void **state) {
     world_del(w);
 }
 
+/* Who wants no connection without need stays idle until the next call. */
+static void test_goodbye_leaves_a_channel_idle(void **state) {
+    (void)state;
+    world *w = world_new(70);
+    w->channel_options.reconnect_when_drained = false;
+    world_serve(w);
+    world_connect(w);
+    rpcnet_channel_stats stats;
+    probe at = {0};
+    call_to(w, &at, "/t/Sink");
+    run_ms(w, 200);
+    rpcnet_server_drain(w->server, in_ms(w, 60000));
+    run_ms(w, 3000);
+    assert_int_equal(rpcnet_channel_get_state(w->channel), RPCNET_CHANNEL_IDLE);
+    rpcnet_channel_get_stats(w->channel, &stats);
+    assert_int_equal(stats.connections_opened, 1);
+    assert_int_equal(at.statuses, 0); /* the call goes on */
+    assert_int_equal(rpcnet_call_send(at.call, "x", 1), RPCNET_OK);
+    run_ms(w, 100);
+    assert_int_equal(w->served[0].messages, 1);
+    probe next = {0};
+    call_unary(w, &next, "/t/Echo", 10);
+    assert_int_equal(rpcnet_channel_get_state(w->channel), RPCNET_CHANNEL_CONNECTING);
+    run_ms(w, 100);
+    rpcnet_channel_get_stats(w->channel, &stats);
+    assert_int_equal(stats.connections_opened, 2);
+    probe_del(&next);
+    probe_del(&at);
+    world_del(w);
+}
+
 static void test_drain_lets_calls_finish(void **state) {
     (void)state;
     world *w = world_start(3);
@@ -369,6 +400,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_arguments),
         cmocka_unit_test(test_method_limit),
+        cmocka_unit_test(test_goodbye_leaves_a_channel_idle),
         cmocka_unit_test(test_drain_lets_calls_finish),
         cmocka_unit_test(test_drain_without_connections),
         cmocka_unit_test(test_drain_cuts_at_its_deadline),

@@ -76,7 +76,7 @@ struct world {
     uint8_t secret[RPCNET_SECRET_LEN];
     rpcnet_server_options server_options;
     rpcnet_channel_options channel_options;
-    unsigned states[4]; /* how often each was told */
+    unsigned states[RPCNET_CHANNEL_CLOSED + 1]; /* how often each was told */
     enum rpcnet_channel_state state_log[STATES_MAX];
     uint64_t state_time[STATES_MAX];
     size_t state_count;

@@ -189,7 +189,10 @@ static void channel_changed(rpcnet_channel *channel, enum rpcnet_channel_state s
         RN_WARN(data->env->log, target, "worker.addr=%s worker.label=%s err=%s worker link lost",
                 link->worker.user_addr, link->worker.label, text);
     }
-    lose_streams(link, reason_of(loss));
+    if (loss != RPCNET_LOSS_PEER) {
+        /* After a goodbye its streams end one by one: handed back, finished, or cut. */
+        lose_streams(link, reason_of(loss));
+    }
     if (reason_of(loss) == RN_SWAP_KILLED) {
         observe(link, RN_POOL_SEEN_DEAD);
     }
@@ -213,6 +216,7 @@ static void link_new(rn_data *data, const rn_pool_worker *worker) {
     options.credentials = data->options.credentials;
     options.identity = identity;
     options.secret = data->secret;
+    options.reconnect_when_drained = false; /* a worker that drains gets no new streams */
     options.limits.keep_alive_ns = 5 * RN_SECOND;
     options.calls_waiting_max = 65536;
     options.callbacks.on_state = channel_changed;
