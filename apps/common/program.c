@@ -213,11 +213,12 @@ typedef struct resolution {
     rn_address address;
 } resolution;
 
-static void on_resolved(int result, const rn_address *address, void *user) {
+static void on_resolved(int result, const rn_address *addresses, size_t count, void *user) {
     resolution *wait = user;
+    (void)count;
     wait->result = result;
     if (result == RPCNET_OK) {
-        wait->address = *address;
+        wait->address = addresses[0];
     }
     rn_loop_stop(wait->loop);
 }

@@ -83,8 +83,10 @@ typedef struct rn_deferred {
     void *user;
 } rn_deferred;
 
-/* result: RPCNET_OK with an address, or RPCNET_ERR_ADDRESS. Never called inside rn_env_resolve. */
-typedef void rn_resolve_fn(int result, const rn_address *address, void *user);
+/* RPCNET_OK with 1 to RN_RESOLVE_MAX addresses, the one to try first in front, or
+ * RPCNET_ERR_ADDRESS with none. Never called inside `resolve`. */
+enum { RN_RESOLVE_MAX = 8 };
+typedef void rn_resolve_fn(int result, const rn_address *addresses, size_t count, void *user);
 
 /* What a flight that is about to leave reveals; see rn_env_ops.commit. */
 enum rn_dirty {

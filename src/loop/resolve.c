@@ -14,7 +14,8 @@ struct rn_resolve {
     rn_loop_deferred numeric;
     uv_getaddrinfo_t request;
     uint16_t port;
-    rn_address address;
+    rn_address addresses[RN_RESOLVE_MAX];
+    size_t count;
     rn_resolve_fn *fn; /* NULL: cancelled */
     void *user;
     bool waiting; /* libuv holds the request, or the deferred list does */
@@ -23,7 +24,7 @@ struct rn_resolve {
 static void finish(rn_resolve *resolve, int result) {
     resolve->waiting = false;
     if (resolve->fn != NULL) {
-        resolve->fn(result, result == RPCNET_OK ? &resolve->address : NULL, resolve->user);
+        resolve->fn(result, resolve->addresses, resolve->count, resolve->user);
     }
     rn_list_remove(&resolve->link);
     free(resolve);
@@ -36,18 +37,16 @@ static void on_numeric(rn_loop_deferred *deferred) {
 static void on_addresses(uv_getaddrinfo_t *request, int status, struct addrinfo *addresses) {
     rn_resolve *resolve = request->data;
     rn_loop_begin_callback(resolve->loop);
-    int result = RPCNET_ERR_ADDRESS;
-    if (status == 0) {
-        for (const struct addrinfo *at = addresses; at != NULL; at = at->ai_next) {
-            result = rn_address_from_sockaddr(&resolve->address, at->ai_addr, at->ai_addrlen);
-            if (result == RPCNET_OK) {
-                rn_address_set_port(&resolve->address, resolve->port);
-                break;
-            }
+    const struct addrinfo *at = status == 0 ? addresses : NULL;
+    for (; at != NULL && resolve->count < RN_RESOLVE_MAX; at = at->ai_next) {
+        rn_address *address = &resolve->addresses[resolve->count];
+        if (rn_address_from_sockaddr(address, at->ai_addr, at->ai_addrlen) == RPCNET_OK) {
+            rn_address_set_port(address, resolve->port);
+            resolve->count++;
         }
     }
     uv_freeaddrinfo(addresses);
-    finish(resolve, result);
+    finish(resolve, resolve->count > 0 ? RPCNET_OK : RPCNET_ERR_ADDRESS);
 }
 
 static bool parse_numeric(rn_address *out, const char *host, uint16_t port) {
@@ -80,7 +79,8 @@ int rn_loop_resolve(rn_env *env, const char *host, uint16_t port, rn_resolve_fn 
     resolve->numeric.fn = on_numeric;
     rn_list_init(&resolve->numeric.link);
     resolve->request.data = resolve;
-    if (parse_numeric(&resolve->address, host, port)) {
+    if (parse_numeric(&resolve->addresses[0], host, port)) {
+        resolve->count = 1;
         rn_loop_defer(loop, &resolve->numeric);
     } else {
         struct addrinfo hints = {

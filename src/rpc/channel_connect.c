@@ -109,6 +109,18 @@ void rn_channel_on_sweep(void *user) {
     }
 }
 
+static int open_link(rpcnet_channel *channel, const rn_address *remote);
+
+/* RPCNET_ERR_NOT_FOUND: all have been tried. */
+static int try_next_address(rpcnet_channel *channel) {
+    int rv = RPCNET_ERR_NOT_FOUND;
+    while (rv != RPCNET_OK && !channel->deleted &&
+           channel->addresses_tried < channel->addresses_count) {
+        rv = open_link(channel, &channel->addresses[channel->addresses_tried++]);
+    }
+    return rv;
+}
+
 /* ---- what the session tells ---- */
 
 static void on_established(rn_h3_session *session, void *user) {
@@ -200,7 +212,9 @@ static void on_closed(rn_h3_session *session, const rn_close *close, void *user)
         }
         detach(link);
         rn_rpc_port_end(&link->port);
-        if (current) {
+        bool again = current && !link->established && loss != RPCNET_LOSS_REFUSED &&
+                     try_next_address(channel) == RPCNET_OK;
+        if (current && !again) {
             lost(channel, link->established, loss, rn_rpc_describe(close, text));
         }
     }
@@ -267,14 +281,17 @@ static int open_link(rpcnet_channel *channel, const rn_address *remote) {
     return RPCNET_OK;
 }
 
-static void on_resolved(int result, const rn_address *address, void *user) {
+static void on_resolved(int result, const rn_address *addresses, size_t count, void *user) {
     rpcnet_channel *channel = user;
     channel->resolve = NULL;
     if (result != RPCNET_OK) {
         lost(channel, false, RPCNET_LOSS_RESOLVE, "the host's name has no address");
         return;
     }
-    int rv = open_link(channel, address);
+    memcpy(channel->addresses, addresses, count * sizeof addresses[0]);
+    channel->addresses_count = count;
+    channel->addresses_tried = 0;
+    int rv = try_next_address(channel);
     if (rv != RPCNET_OK) {
         lost(channel, false, RPCNET_LOSS_LOCAL, rpcnet_strerror(rv));
     }

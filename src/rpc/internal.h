@@ -171,6 +171,10 @@ struct rpcnet_channel {
     enum rpcnet_channel_state state;
     unsigned failures; /* attempts in a row that came to nothing */
     rn_resolve *resolve;
+    /* What the host's name has resolved to; tried one after the other before an attempt fails. */
+    rn_address addresses[RN_RESOLVE_MAX];
+    size_t addresses_count;
+    size_t addresses_tried;
     rn_timer *timer;       /* the next attempt */
     rn_timer *sweep;       /* looks after retired links */
     rn_channel_link *link; /* NULL: none at present */

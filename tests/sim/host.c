@@ -17,7 +17,8 @@ struct rn_resolve {
     rn_sim_host *host;
     rn_list link; /* in rn_sim_host.resolves */
     rn_sim_event event;
-    rn_address address; /* len 0: the name is not known */
+    rn_address addresses[RN_RESOLVE_MAX];
+    size_t count; /* 0: the name is not known */
     rn_resolve_fn *fn;
     void *user;
 };
@@ -71,37 +72,40 @@ static void timer_del(rn_timer *timer) {
 
 static void fire_resolve(rn_sim_event *event, rn_sim *sim) {
     rn_resolve *resolve = RN_CONTAINER_OF(event, rn_resolve, event);
-    bool known = resolve->address.len > 0;
-    rn_sim_note(sim, "resolve", &resolve->host->machine->address, &resolve->address, 0);
+    bool known = resolve->count > 0;
+    rn_sim_note(sim, "resolve", &resolve->host->machine->address, &resolve->addresses[0], 0);
     /* Out of the list: a cancellation inside the callback finds it done. */
     rn_list_remove(&resolve->link);
-    resolve->fn(known ? RPCNET_OK : RPCNET_ERR_ADDRESS, known ? &resolve->address : NULL,
+    resolve->fn(known ? RPCNET_OK : RPCNET_ERR_ADDRESS, resolve->addresses, resolve->count,
                 resolve->user);
     free(resolve);
 }
 
-static rn_address find_name(const rn_sim_host *host, const char *name, uint16_t port) {
+/* All the addresses that the name was given, the latest first. */
+static size_t find_name(const rn_sim_host *host, const char *name, uint16_t port,
+                        rn_address out[RN_RESOLVE_MAX]) {
     char text[RN_HOST_MAX + sizeof "[]:0"];
-    rn_address address = {.len = 0};
+    size_t count = 0;
     snprintf(text, sizeof text, strchr(name, ':') != NULL ? "[%s]:0" : "%s:0", name);
-    if (rn_address_parse(&address, text) != RPCNET_OK) {
-        address.len = 0;
-        if (strcmp(name, "localhost") == 0) {
-            address = host->machine->address;
-        }
+    if (rn_address_parse(&out[0], text) == RPCNET_OK) {
+        count = 1;
+    } else if (strcmp(name, "localhost") == 0) {
+        out[0] = host->machine->address;
+        count = 1;
+    } else {
         rn_list *link;
         rn_list *after;
         RN_LIST_FOREACH(link, after, &host->sim->names) {
             const rn_sim_name *entry = RN_CONTAINER_OF(link, rn_sim_name, link);
-            if (address.len == 0 && strcmp(entry->host, name) == 0) {
-                address = entry->address;
+            if (count < RN_RESOLVE_MAX && strcmp(entry->host, name) == 0) {
+                out[count++] = entry->address;
             }
         }
     }
-    if (address.len > 0) {
-        rn_address_set_port(&address, port);
+    for (size_t i = 0; i < count; i++) {
+        rn_address_set_port(&out[i], port);
     }
-    return address;
+    return count;
 }
 
 static int resolve_start(rn_env *env, const char *name, uint16_t port, rn_resolve_fn *fn,
@@ -113,7 +117,7 @@ static int resolve_start(rn_env *env, const char *name, uint16_t port, rn_resolv
     rn_sim_host *host = rn_sim_host_of(env);
     rn_resolve *resolve = rn_sim_alloc(sizeof *resolve);
     resolve->host = host;
-    resolve->address = find_name(host, name, port);
+    resolve->count = find_name(host, name, port, resolve->addresses);
     resolve->fn = fn;
     resolve->user = user;
     rn_sim_event_init(&resolve->event, host, fire_resolve, NULL);

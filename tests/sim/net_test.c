@@ -580,12 +580,13 @@ typedef struct answer {
     char text[RN_ADDRESS_TEXT_MAX];
 } answer;
 
-static void on_resolved(int result, const rn_address *address, void *user) {
+static void on_resolved(int result, const rn_address *addresses, size_t count, void *user) {
     answer *into = user;
     into->count++;
     into->result = result;
-    if (address != NULL) {
-        rn_address_format(address, into->text);
+    assert_int_equal(count > 0, result == RPCNET_OK);
+    if (count > 0) {
+        rn_address_format(&addresses[0], into->text);
     }
     into->env->ops->resolve_cancel(into->resolve);
 }

@@ -44,6 +44,27 @@ static void test_targets(void **state) {
     world_del(w);
 }
 
+/* "localhost" has two addresses on most machines, and a server often listens on one. */
+static void test_all_addresses_of_a_name_are_tried(void **state) {
+    (void)state;
+    world *w = world_new(71);
+    world_serve(w);
+    rn_sim_set_name(w->sim, "director.test", SERVER_HOST);
+    rn_sim_host_new(w->sim, "10.9.9.9"); /* a machine where nobody listens */
+    rn_sim_set_name(w->sim, "director.test", "10.9.9.9");
+    w->channel_options.credentials = w->client_credentials;
+    assert_int_equal(
+        rpcnet_channel_new(&w->channel, w->client_env, "director.test:61000", &w->channel_options),
+        RPCNET_OK);
+    probe at = {0};
+    call_unary(w, &at, "/t/Echo", 10);
+    run_until_over(w, &at);
+    assert_int_equal(at.code, RPCNET_GRPC_OK);
+    assert_int_equal(w->states[RPCNET_CHANNEL_WAITING], 0); /* one attempt, two addresses */
+    probe_del(&at);
+    world_del(w);
+}
+
 static void test_name_is_resolved(void **state) {
     (void)state;
     world *w = world_new(3);
@@ -447,6 +468,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_states),
         cmocka_unit_test(test_targets),
+        cmocka_unit_test(test_all_addresses_of_a_name_are_tried),
         cmocka_unit_test(test_name_is_resolved),
         cmocka_unit_test(test_unreachable),
         cmocka_unit_test(test_killed_server),
