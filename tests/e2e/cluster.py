@@ -107,6 +107,7 @@ class Process:
             cwd=cwd,
             start_new_session=True,
         )
+        self.pid = self._popen.pid
         self.out = Output(self._popen.stdout, folder / (name + ".out"), self.changed)
         self.err = Output(self._popen.stderr, folder / (name + ".err"), self.changed)
         self._reaper = threading.Thread(target=self._reap, daemon=True)
@@ -183,7 +184,7 @@ class Process:
                 return
             self.killed = self.killed or number == signal.SIGKILL
             try:
-                os.kill(self._popen.pid, number)
+                os.kill(self.pid, number)
             except ProcessLookupError:
                 pass  # it has just ended
 
@@ -191,7 +192,7 @@ class Process:
         """Ends it and whatever it has started, at once."""
         self.killed = True
         try:
-            os.killpg(self._popen.pid, signal.SIGKILL)
+            os.killpg(self.pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
         self._reaper.join()
@@ -300,7 +301,8 @@ class Cluster:
         count = self._names[name]
         return name if count == 1 else f"{name}.{count}"
 
-    def _add(self, process):
+    def add(self, process):
+        """A process that is ended with the others."""
         self.processes.append(process)
         return process
 
@@ -311,7 +313,7 @@ class Cluster:
         extra.update(environment or {})
         command = [PROGRAMS[program], *options]
         name = self._name(name or program)
-        return self._add(
+        return self.add(
             kind(self.folder, name, command, environment=extra, cwd=cwd or self.folder, **more)
         )
 
