@@ -223,15 +223,32 @@ def busy_ns():
     return (sum(fields[:8]) - idle) * 1000000000 // os.sysconf("SC_CLK_TCK")
 
 
+class Others:
+    """What programs that are not ours have used, in cores, while `with` lasted; ours must have
+    ended by then, or they count too."""
+
+    def _ours(self):
+        times = os.times()
+        return times.user + times.system + times.children_user + times.children_system
+
+    def __enter__(self):
+        self.at, self.busy, self.ours = time.monotonic(), busy_ns(), self._ours()
+        return self
+
+    def __exit__(self, *_):
+        used = (busy_ns() - self.busy) / 1e9 - (self._ours() - self.ours)
+        self.share = max(0.0, used / (time.monotonic() - self.at))
+
+
 def wait_calm(limit=0.15, timeout=120):
-    """Waits until other programs use less than `limit` of a core; returns what they use."""
+    """Waits until other programs use less than `limit` of a core, but not for ever."""
     deadline = time.monotonic() + timeout
     while True:
         begin, at = busy_ns(), time.monotonic_ns()
         time.sleep(1)
         share = (busy_ns() - begin) / (time.monotonic_ns() - at)
         if share < limit or time.monotonic() > deadline:
-            return share
+            return
 
 
 def quantile(values, part):
