@@ -7,6 +7,7 @@
 
 static const rn_model_key prompt_key = {.k0 = 0x70726f6d7074, .k1 = 1};
 static const rn_model_key checkpoint_key = {.k0 = 0x636865636b, .k1 = 1};
+static const rn_model_key mix_key = {.k0 = 0x6d6978, .k1 = 1};
 
 /* The version is the last byte. */
 static const uint8_t checkpoint_magic[4] = {'R', 'N', 'G', 1};
@@ -92,6 +93,16 @@ static void advance(rn_generation *generation, uint32_t id, rn_bytes text) {
     generation->last[0] = generation->last[1];
     generation->last[1] = id;
     generation->next_sequence += 1;
+}
+
+void rn_generation_mix(rn_generation *generation, rn_bytes text) {
+    uint8_t message[8 + 8 + 8];
+    uint8_t *out = rn_model_write64(message, generation->hash);
+    out = rn_model_write64(out, generation->next_sequence);
+    rn_model_write64(out, rn_model_hash(mix_key, text));
+    generation->hash =
+        rn_model_hash((rn_model_key){.k0 = generation->seed, .k1 = generation->prompt_hash},
+                      rn_bytes_of(message, sizeof message));
 }
 
 /* The word to say next. */

@@ -79,6 +79,9 @@ void rn_generation_next(rn_generation *generation, const rn_model *model, rn_tok
 int rn_generation_feed(rn_generation *generation, const rn_model *model, uint32_t id,
                        rn_bytes text);
 
+/* Lets other words change every choice from here on: what is said to the model in mid-text. */
+void rn_generation_mix(rn_generation *generation, rn_bytes text);
+
 /* Writes all that is needed to go on from here. */
 void rn_generation_checkpoint(const rn_generation *generation, const rn_model *model,
                               uint8_t out[RN_GENERATION_CHECKPOINT_LEN]);

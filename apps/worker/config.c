@@ -6,7 +6,10 @@
 
 #include "common/certs.h"
 
-enum { STREAMS_MAX_LIMIT = 65536 };
+enum {
+    STREAMS_MAX_LIMIT = 65536,
+    DIE_ON_PROMPT_MAX = 32 /* shorter than what a generator keeps of its prompt */
+};
 
 static const rn_setting table[] = {
     {.group = "Addresses",
@@ -98,6 +101,24 @@ static const rn_setting table[] = {
      .zero = "never",
      .help = "Time after the failure in which streams are refused.",
      .offset = offsetof(rn_worker_config, recover_after_ns)},
+    {.group = "For trying out",
+     .option = "stall-after",
+     .variable = "CONNECTION_SWAP_WORKER_STALL_AFTER",
+     .kind = RN_SETTING_NUMBER,
+     .value = "0",
+     .max = UINT32_MAX,
+     .zero = "never",
+     .unit = "tokens",
+     .help = "One stream stops after so many tokens, once, while the worker lives on.",
+     .offset = offsetof(rn_worker_config, stall_after)},
+    {.option = "die-on-prompt",
+     .variable = "CONNECTION_SWAP_WORKER_DIE_ON_PROMPT",
+     .kind = RN_SETTING_TEXT,
+     .min = 1,
+     .max = DIE_ON_PROMPT_MAX,
+     .help = "The process aborts when it gets a stream with this prompt: a request that kills its "
+             "workers. Unset: none does.",
+     .offset = offsetof(rn_worker_config, die_on_prompt)},
     RN_COMMON_CERTS(rn_worker_config, common),
     RN_COMMON_PAIR(rn_worker_config, common, "Unset: named after the label, in that folder."),
     RN_COMMON_SECRET(rn_worker_config, common),

@@ -2,6 +2,7 @@
 #include "worker/generator.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "base/env.h"
 #include "base/text.h"
@@ -9,6 +10,12 @@
 #include "connection_swap.pb-c.h"
 
 enum { PACE_MAX_US = 3600 * 1000 * 1000U }; /* an hour between tokens is slow enough */
+
+/* What rn_generator.texts holds, each followed by its bytes. */
+typedef struct said {
+    uint64_t before; /* the token to be mixed in before */
+    size_t len;
+} said;
 
 int rn_generator_start(rn_generator *generator, const rn_model *model, rn_bytes request) {
     ConnectionSwap__GenerateRequest *message =
@@ -26,6 +33,73 @@ int rn_generator_start(rn_generator *generator, const rn_model *model, rn_bytes 
     return RPCNET_OK;
 }
 
+void rn_generator_start_chat(rn_generator *generator, const rn_model *model) {
+    *generator = (rn_generator){.model = model, .chat = true};
+    rn_buffer_init(&generator->texts, RN_GENERATOR_TEXTS_MAX);
+    rn_generation_start(&generator->generation, model, rn_bytes_of(NULL, 0), 0);
+}
+
+static int add_text(rn_generator *generator, rn_bytes bytes) {
+    said head = {.before = generator->tokens + 1, .len = bytes.len};
+    int result = rn_buffer_reserve(&generator->texts, sizeof head + bytes.len);
+    if (result == RPCNET_OK) {
+        (void)rn_buffer_append(&generator->texts, &head, sizeof head);
+        (void)rn_buffer_append(&generator->texts, bytes.data, bytes.len);
+    }
+    return result;
+}
+
+int rn_generator_chat(rn_generator *generator, rn_bytes bytes) {
+    ConnectionSwap__ChatMessage *message =
+        connection_swap__chat_message__unpack(NULL, bytes.len, bytes.data);
+    if (message == NULL) {
+        return RPCNET_ERR_PARSE;
+    }
+    rn_bytes words = rn_bytes_text(message->text);
+    int result = RPCNET_OK;
+    if (message->tokens >= UINT64_MAX - generator->tokens) {
+        result = RPCNET_ERR_LIMIT; /* the number of Done must fit, too */
+    } else if (generator->begun) {
+        result = add_text(generator, words);
+    } else {
+        generator->begun = true;
+        rn_text_escape(words, generator->prompt, sizeof generator->prompt);
+        rn_generation_start(&generator->generation, generator->model, words, 0);
+    }
+    if (result == RPCNET_OK) {
+        generator->tokens += message->tokens;
+    }
+    connection_swap__chat_message__free_unpacked(message, NULL);
+    return result;
+}
+
+void rn_generator_half_close(rn_generator *generator) {
+    generator->half_closed = true;
+}
+
+void rn_generator_fini(rn_generator *generator) {
+    rn_buffer_fini(&generator->texts);
+}
+
+/* Mixes in what stands before the token that `generation` comes to (NULL: it has been already), and
+ * returns how many bytes of `texts` that was. */
+static size_t mix(const rn_generator *generator, uint64_t token, rn_generation *generation) {
+    const rn_buffer *texts = &generator->texts;
+    size_t used = 0;
+    while (used < texts->len) {
+        said head;
+        memcpy(&head, texts->data + used, sizeof head);
+        if (head.before > token) {
+            break;
+        }
+        if (generation != NULL) {
+            rn_generation_mix(generation, rn_bytes_of(texts->data + used + sizeof head, head.len));
+        }
+        used += sizeof head + head.len;
+    }
+    return used;
+}
+
 static int feed(rn_generator *generator, rn_bytes bytes) {
     ConnectionSwap__GenerateResponse *response =
         connection_swap__generate_response__unpack(NULL, bytes.len, bytes.data);
@@ -37,11 +111,13 @@ static int feed(rn_generator *generator, rn_bytes bytes) {
         const ConnectionSwap__Token *token = response->token;
         if (token->sequence == generator->generation.next_sequence &&
             rn_generator_has_token(generator)) {
+            size_t used = mix(generator, token->sequence, &generator->generation);
+            rn_buffer_drop_front(&generator->texts, used);
             result = rn_generation_feed(&generator->generation, generator->model, token->id,
                                         rn_bytes_text(token->text));
         }
     } else if (response->frame_case == CONNECTION_SWAP__GENERATE_RESPONSE__FRAME_DONE &&
-               !rn_generator_has_token(generator)) {
+               !rn_generator_has_token(generator) && !rn_generator_waits(generator)) {
         generator->done = true;
         result = RPCNET_OK;
     }
@@ -60,10 +136,12 @@ int rn_generator_resume(rn_generator *generator, const rn_assignment *assignment
         generator->generation = restored;
     }
     uint64_t first = generator->generation.next_sequence;
-    if (first != assignment->delivered_from ||
-        (generator->tokens > 0 && first - 1 > generator->tokens)) {
+    bool endless = !generator->chat && generator->tokens == 0;
+    if (first != assignment->delivered_from || (!endless && first - 1 > generator->tokens)) {
         return RPCNET_ERR_PARSE;
     }
+    /* What was mixed in before the last token is in the checkpoint. */
+    rn_buffer_drop_front(&generator->texts, mix(generator, first - 1, NULL));
     rn_repeated walk = assignment->delivered;
     rn_bytes message;
     while (rn_repeated_next(&walk, &message)) {
@@ -80,11 +158,16 @@ uint64_t rn_generator_sequence(const rn_generator *generator) {
 }
 
 bool rn_generator_has_token(const rn_generator *generator) {
-    return generator->tokens == 0 || generator->generation.next_sequence <= generator->tokens;
+    return (generator->tokens == 0 && !generator->chat) ||
+           generator->generation.next_sequence <= generator->tokens;
+}
+
+bool rn_generator_waits(const rn_generator *generator) {
+    return generator->chat && !generator->half_closed && !rn_generator_has_token(generator);
 }
 
 int rn_generator_next(rn_generator *generator, rn_buffer *out) {
-    assert(!generator->done);
+    assert(!generator->done && !rn_generator_waits(generator));
     ConnectionSwap__GenerateResponse response = CONNECTION_SWAP__GENERATE_RESPONSE__INIT;
     ConnectionSwap__Token token = CONNECTION_SWAP__TOKEN__INIT;
     ConnectionSwap__Done done = CONNECTION_SWAP__DONE__INIT;
@@ -92,8 +175,10 @@ int rn_generator_next(rn_generator *generator, rn_buffer *out) {
     char text[RN_MODEL_TEXT_MAX + 1];
     rn_generation after = generator->generation;
     bool is_token = rn_generator_has_token(generator);
+    size_t mixed = 0;
     if (is_token) {
         rn_token word;
+        mixed = mix(generator, after.next_sequence, &after);
         rn_generation_next(&after, generator->model, &word);
         memcpy(text, word.text, strlen(word.text) + 1);
         token.sequence = word.sequence;
@@ -109,6 +194,7 @@ int rn_generator_next(rn_generator *generator, rn_buffer *out) {
     int result = rn_message_pack(out, &response.base);
     if (result == RPCNET_OK) {
         generator->generation = after;
+        rn_buffer_drop_front(&generator->texts, mixed);
         generator->done = !is_token;
     }
     return result;

@@ -1,5 +1,6 @@
 /* serve: rpcnet.v1.Worker/Serve, the frames that the director sends. */
 #include <inttypes.h>
+#include <stdlib.h>
 
 #include "worker/worker.h"
 
@@ -7,6 +8,7 @@
 enum { FRAME_MAX = 16 << 20 };
 
 static const char generate_path[] = "/connection_swap.Inference/Generate";
+static const char chat_path[] = "/connection_swap.Inference/Chat";
 
 static void log_task(const rn_task *task, enum rn_log_level level, const char *text) {
     const rn_worker *worker = task->worker;
@@ -37,14 +39,19 @@ static void refuse(rn_task *task, const char *reason) {
     rn_task_end(task, RPCNET_GRPC_OK, NULL);
 }
 
-/* The request is known: from here on the stream is ours, unless it cannot be gone on with. */
-static void begin(rn_task *task, rn_bytes request, const rn_assignment *assignment) {
-    const rn_worker *worker = task->worker;
-    int result = rn_generator_start(&task->generator, worker->model, request);
-    if (result != RPCNET_OK) {
-        send_done(task, RPCNET_GRPC_INVALID_ARGUMENT, "the request is no GenerateRequest");
-        return;
+/* A request that kills its workers, for trying out what the director does about it. */
+static void die_if_told(const rn_task *task) {
+    const char *prompt = task->worker->config.die_on_prompt;
+    if (prompt != NULL && strcmp(prompt, task->generator.prompt) == 0) {
+        log_task(task, RN_LOG_WARN, "dying of the prompt, as told");
+        abort();
     }
+}
+
+/* The request is known: from here on the stream is ours, unless it cannot be gone on with. */
+static void begin(rn_task *task, const rn_assignment *assignment) {
+    const rn_worker *worker = task->worker;
+    die_if_told(task);
     if (assignment != NULL && rn_generator_resume(&task->generator, assignment) != RPCNET_OK) {
         log_task(task, RN_LOG_ERROR, "what was delivered so far does not belong to the request");
         send_done(task, RPCNET_GRPC_DATA_LOSS,
@@ -56,6 +63,43 @@ static void begin(rn_task *task, rn_bytes request, const rn_assignment *assignme
             "accepted handoff from director",
             worker->config.label, task->stream_id, task->connection_id, task->generator.prompt);
     rn_task_run(task);
+}
+
+static void begin_generate(rn_task *task, rn_bytes request, const rn_assignment *assignment) {
+    if (rn_generator_start(&task->generator, task->worker->model, request) == RPCNET_OK) {
+        begin(task, assignment);
+    } else {
+        send_done(task, RPCNET_GRPC_INVALID_ARGUMENT, "the request is no GenerateRequest");
+    }
+}
+
+/* False: the stream has ended. */
+static bool add_chat(rn_task *task, rn_bytes message) {
+    int result = rn_generator_chat(&task->generator, message);
+    if (result == RPCNET_OK) {
+        return true;
+    }
+    if (result == RPCNET_ERR_PARSE) {
+        send_done(task, RPCNET_GRPC_INVALID_ARGUMENT, "the message is no ChatMessage");
+    } else {
+        send_done(task, RPCNET_GRPC_RESOURCE_EXHAUSTED, "more messages than can wait");
+    }
+    return false;
+}
+
+static void begin_chat(rn_task *task, const rn_assignment *assignment) {
+    rn_repeated walk = assignment->client_messages;
+    rn_bytes message;
+    rn_generator_start_chat(&task->generator, task->worker->model);
+    while (rn_repeated_next(&walk, &message)) {
+        if (!add_chat(task, message)) {
+            return;
+        }
+    }
+    if (assignment->half_closed) {
+        rn_generator_half_close(&task->generator);
+    }
+    begin(task, assignment);
 }
 
 static void take_assignment(rn_task *task, const rn_assignment *assignment) {
@@ -72,14 +116,19 @@ static void take_assignment(rn_task *task, const rn_assignment *assignment) {
         refuse(task, refusal);
         return;
     }
+    if (rn_bytes_is(assignment->method, chat_path)) {
+        begin_chat(task, assignment);
+        return;
+    }
     if (!rn_bytes_is(assignment->method, generate_path)) {
-        send_done(task, RPCNET_GRPC_UNIMPLEMENTED, "this worker knows Inference.Generate alone");
+        send_done(task, RPCNET_GRPC_UNIMPLEMENTED,
+                  "this worker knows Inference.Generate and Inference.Chat alone");
         return;
     }
     rn_repeated walk = assignment->client_messages;
     rn_bytes request;
     if (rn_repeated_next(&walk, &request)) {
-        begin(task, request, assignment);
+        begin_generate(task, request, assignment);
     } else if (assignment->half_closed) {
         send_done(task, RPCNET_GRPC_INVALID_ARGUMENT, "the call has no request");
     } else if (assignment->next_sequence > 1) {
@@ -88,11 +137,26 @@ static void take_assignment(rn_task *task, const rn_assignment *assignment) {
 }
 
 static void take_client_message(rn_task *task, rn_bytes request) {
+    if (task->generator.chat) {
+        if (add_chat(task, request)) {
+            rn_task_resume(task);
+        }
+        return;
+    }
     if (task->running) {
         send_done(task, RPCNET_GRPC_INVALID_ARGUMENT, "the call has more than one request");
         return;
     }
-    begin(task, request, NULL);
+    begin_generate(task, request, NULL);
+}
+
+static void take_half_close(rn_task *task) {
+    if (task->generator.chat) {
+        rn_generator_half_close(&task->generator);
+        rn_task_resume(task);
+    } else if (!task->running) {
+        send_done(task, RPCNET_GRPC_INVALID_ARGUMENT, "the call has no request");
+    }
 }
 
 /* True while the task exists. */
@@ -108,9 +172,7 @@ static bool take_stream_frame(rn_task *task, const rn_director_frame *frame) {
         take_client_message(task, frame->client_message.payload);
         return true;
     case RN_SERVING_HALF_CLOSED:
-        if (!task->running) {
-            send_done(task, RPCNET_GRPC_INVALID_ARGUMENT, "the call has no request");
-        }
+        take_half_close(task);
         return true;
     case RN_SERVING_ROOM:
         rn_task_resume(task);

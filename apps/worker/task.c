@@ -53,6 +53,7 @@ void rn_task_del(rn_task *task) {
     worker->program.env->ops->timer_del(task->timer);
     rpcnet_call_del(task->call);
     rn_serving_fini(&task->serving);
+    rn_generator_fini(&task->generator);
     rn_outbox_fini(&task->outbox);
     rn_buffer_fini(&task->message);
     free(task);
@@ -194,6 +195,7 @@ static int produce(rn_task *task) {
     }
     result = send_message(task);
     worker->counters.tokens += result == RPCNET_OK && is_token;
+    task->made += is_token;
     if (result == RPCNET_OK && is_token && task->kind == RN_TASK_STREAM &&
         rn_generator_checkpoint_due(&task->generator)) {
         result = send_checkpoint(task, sequence);
@@ -215,6 +217,21 @@ static void end_of_stream(rn_task *task) {
     rn_task_end(task, RPCNET_GRPC_OK, NULL);
 }
 
+/* Has this stream stopped, as told? */
+static bool stalls(rn_task *task) {
+    rn_worker *worker = task->worker;
+    uint64_t after = worker->config.stall_after;
+    if (after > 0 && task->made >= after && !worker->stalled) {
+        worker->stalled = true;
+        task->stalled = true;
+        RN_WARN(worker->program.log, worker->program.target,
+                "worker=%s stream.id=%" PRIu64 " connection.id=%s simulating a stall after %" PRIu64
+                " tokens",
+                worker->config.label, task->stream_id, task->connection_id, task->made);
+    }
+    return task->stalled;
+}
+
 /* The next message falls due an interval after the last one was. A late turn of the loop is made up
  * for, a stream that was held up is not. */
 static void advance_due(rn_task *task, uint64_t now) {
@@ -233,7 +250,7 @@ static void tick(void *user) {
             end_of_stream(task);
             return;
         }
-        if (!may_send(task)) {
+        if (!may_send(task) || rn_generator_waits(&task->generator) || stalls(task)) {
             return; /* rn_task_resume */
         }
         if (rn_generator_has_token(&task->generator)) {

@@ -41,6 +41,8 @@ typedef struct rn_task {
     rn_timer *timer;
     uint64_t interval_ns;
     uint64_t due_ns; /* of the next message */
+    uint64_t made;   /* tokens, by this task */
+    bool stalled;    /* makes nothing more, see rn_worker_stalls */
     char connection_id[RN_SWAP_LABEL_SIZE];
     uint64_t stream_id;
     char previous_worker[RN_SWAP_LABEL_SIZE]; /* "": none */

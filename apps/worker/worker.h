@@ -26,6 +26,7 @@ struct rn_worker {
     size_t streams; /* tasks that run */
     rn_outage outage;
     rn_timer *outage_timer;
+    bool stalled; /* a stream has, see the setting stall-after */
     bool draining;
     unsigned servers_draining;
     rn_timer *drain_timer;

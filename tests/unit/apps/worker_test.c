@@ -469,6 +469,57 @@ static void test_drain_timeout(void **state) {
     end_call(call);
 }
 
+/* The client's messages come while it runs; Done comes after the last one. */
+static void test_chat(void **state) {
+    fixture *f = *state;
+    rn_director_frame assignment;
+    assign(NULL, 0, FOREVER_CREDIT, &assignment);
+    assignment.assignment.method = rn_bytes_text("/connection_swap.Inference/Chat");
+    assignment.assignment.client_messages = (rn_repeated){0};
+    assignment.assignment.half_closed = false;
+    rpcnet_call *call = serve(f);
+    give(call, &assignment);
+    assert_int_equal(call->sent, 1); /* Connected */
+    fake_env_advance(&f->env, RN_SECOND);
+    assert_int_equal(call->sent, 1);
+    static const char two_tokens[] = {0x10, 2};
+    for (uint64_t n = 1; n <= 2; n++) {
+        give(call, &(rn_director_frame){.kind = RN_DIRECTOR_CLIENT_MESSAGE,
+                                        .client_message = {n, rn_bytes_of(two_tokens, 2)}});
+        fake_env_advance(&f->env, RN_SECOND);
+        assert_int_equal(call->sent, 1 + 2 * n);
+    }
+    give(call, &(rn_director_frame){.kind = RN_DIRECTOR_HALF_CLOSE});
+    assert_int_equal(call->sent, 7); /* Done's message, the frame Done */
+    assert_int_equal(frame_at(call, 6).done.code, RPCNET_GRPC_OK);
+    end_call(call);
+    call = serve(f);
+    give(call, &assignment);
+    give(call, &(rn_director_frame){.kind = RN_DIRECTOR_CLIENT_MESSAGE,
+                                    .client_message = {1, rn_bytes_text("\xff")}});
+    assert_int_equal(frame_at(call, 1).done.code, RPCNET_GRPC_INVALID_ARGUMENT);
+    end_call(call);
+}
+
+static void test_one_stream_stalls(void **state) {
+    fixture *f = *state;
+    rn_director_frame assignment;
+    rpcnet_call *calls[2];
+    f->worker.config.stall_after = 3;
+    for (size_t i = 0; i < 2; i++) {
+        calls[i] = serve(f);
+        assign(calls[i], 0, FOREVER_CREDIT, &assignment);
+    }
+    fake_env_advance(&f->env, RN_SECOND);
+    assert_true(logged(f, "simulating a stall after 3 tokens\n"));
+    assert_int_equal(calls[0]->sent, 4); /* Connected, three tokens */
+    assert_int_equal(calls[1]->sent, 12);
+    give(calls[0], &(rn_director_frame){.kind = RN_DIRECTOR_CREDIT, .credit = FOREVER_CREDIT + 1});
+    assert_int_equal(calls[0]->sent, 4);
+    end_call(calls[0]);
+    end_call(calls[1]);
+}
+
 /* ---- registration ---- */
 
 static void set_state(rpcnet_channel *channel, enum rpcnet_channel_state to) {
@@ -581,6 +632,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_end_of_calls, setup, teardown),
         cmocka_unit_test_setup_teardown(test_drain, setup, teardown),
         cmocka_unit_test_setup_teardown(test_drain_timeout, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_chat, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_one_stream_stalls, setup, teardown),
         cmocka_unit_test_setup_teardown(test_registration, setup, teardown),
         cmocka_unit_test_setup_teardown(test_registers_again, setup, teardown),
         cmocka_unit_test_setup_teardown(test_label_is_taken, setup, teardown),
