@@ -32,8 +32,14 @@ void rn_pace_credit(rn_pace *pace, bool may_send, uint64_t now_ns) {
     pace->may_send = may_send;
 }
 
+void rn_pace_client(rn_pace *pace, bool open, uint64_t now_ns) {
+    pace->client_open = open;
+    pace->quiet_ns = 0;
+    pace->counted_ns = now_ns;
+}
+
 uint64_t rn_pace_deadline(const rn_pace *pace) {
-    if (pace->messages < RN_PACE_MESSAGES || !pace->may_send) {
+    if (pace->messages < RN_PACE_MESSAGES || !pace->may_send || pace->client_open) {
         return RN_NEVER;
     }
     uint64_t patience = pace->usual_gap_ns > RN_NEVER / RN_PACE_FACTOR

@@ -182,6 +182,7 @@ static bool assign(rn_relay *relay, rn_link *link) {
     relay->at = link;
     rn_link_attach(link, relay);
     rn_pace_init(&relay->pace, relay->data->options.stall_min_ns, credit > 0, now);
+    rn_pace_client(&relay->pace, !relay->swap.requests.half_closed, now);
     if (result != RPCNET_OK) {
         return rn_relay_handle(relay,
                                rn_swap_stream_lost(&relay->swap, now, relay->pair, RN_SWAP_LOST,
@@ -266,12 +267,14 @@ bool rn_relay_handle(rn_relay *relay, rn_swap_action action) {
         }
         break;
     case RN_SWAP_FORWARD:
+        rn_pace_client(&relay->pace, true, rn_env_now(relay->data->env));
         rn_relay_send_up(relay,
                          rn_bytes_of(frame, rn_frame_client_message_prefix(frame, action.sequence,
                                                                            action.payload.len)),
                          action.payload);
         break;
     case RN_SWAP_FORWARD_HALF_CLOSE:
+        rn_pace_client(&relay->pace, false, rn_env_now(relay->data->env));
         rn_relay_send_up(relay, rn_bytes_of(frame, rn_frame_half_close(frame)),
                          rn_bytes_of(NULL, 0));
         break;

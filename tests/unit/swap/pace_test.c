@@ -88,6 +88,23 @@ static void gaps_of_ages_do_not_overflow(void **state) {
     assert_true(rn_pace_deadline(&pace) == RN_NEVER || rn_pace_deadline(&pace) > now);
 }
 
+/* Nobody knows whose turn it is while the client may say more. */
+static void never_while_the_client_may_say_more(void **state) {
+    (void)state;
+    rn_pace pace;
+    rn_pace_init(&pace, RN_PACE_MIN_NS, true, START);
+    rn_pace_client(&pace, true, START);
+    uint64_t now = messages(&pace, RN_PACE_MESSAGES, 100 * MS, START);
+    assert_true(rn_pace_deadline(&pace) == RN_NEVER);
+    now += 1000 * RN_SECOND;
+    rn_pace_client(&pace, true, now); /* thought about it for long: no gap of the worker's */
+    now = messages(&pace, 1, 100 * MS, now);
+    assert_true(rn_pace_deadline(&pace) == RN_NEVER);
+    now += 1000 * RN_SECOND;
+    rn_pace_client(&pace, false, now);
+    assert_true(rn_pace_deadline(&pace) == now + RN_SECOND); /* ten times its gap */
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(off_until_there_is_a_pace),
@@ -95,6 +112,7 @@ int main(void) {
         cmocka_unit_test(time_without_credit_does_not_count),
         cmocka_unit_test(no_credit_from_the_start),
         cmocka_unit_test(gaps_of_ages_do_not_overflow),
+        cmocka_unit_test(never_while_the_client_may_say_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
