@@ -83,7 +83,7 @@ static int digit_value(char c) {
 }
 
 static bool parse_word(const char *text, size_t len, uint8_t out[RPCNET_SECRET_LEN]) {
-    bool valid = len == 2 * RPCNET_SECRET_LEN;
+    bool valid = len == (size_t)2 * RPCNET_SECRET_LEN;
     for (size_t i = 0; i < RPCNET_SECRET_LEN && valid; i++) {
         int high = digit_value(text[2 * i]);
         int low = digit_value(text[2 * i + 1]);
