@@ -80,7 +80,18 @@ static int read_header(rn_h3_book *book, uint8_t byte) {
     return RPCNET_OK;
 }
 
+/* Frames that hold one integer and nothing else (RFC 9114, sections 7.2.3, 7.2.6 and 7.2.7). The
+ * HTTP/3 library would read more as the next frame. */
+static bool is_one_integer(uint64_t type) {
+    return type == 0x03 || type == 0x07 || type == 0x0d;
+}
+
 static int read_payload(rn_h3_book *book, const uint8_t *data, size_t len) {
+    bool first = book->state == RN_H3_BOOK_WHOLE && book->payload.len == 0;
+    if (first && book->unidirectional && is_one_integer(book->frame_type) &&
+        book->left != varint_len_at(data)) {
+        return RPCNET_ERR_PROTOCOL;
+    }
     book->left -= len;
     if (book->left > 0) {
         return book->state == RN_H3_BOOK_WHOLE ? rn_buffer_append(&book->payload, data, len)

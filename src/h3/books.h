@@ -40,8 +40,9 @@ typedef struct rn_h3_book {
 void rn_h3_book_init(rn_h3_book *book, bool unidirectional);
 void rn_h3_book_fini(rn_h3_book *book);
 
-/* The next bytes of the stream. RPCNET_ERR_LIMIT: a frame over RN_H3_BOOK_FRAME_MAX (the book must
- * not be used further), RPCNET_ERR_MEMORY. */
+/* The next bytes of the stream. RPCNET_ERR_LIMIT: a frame over RN_H3_BOOK_FRAME_MAX,
+ * RPCNET_ERR_PROTOCOL: a frame of the control stream that holds one integer is longer or shorter
+ * than it (the book must not be used further in both cases); RPCNET_ERR_MEMORY. */
 int rn_h3_book_read(rn_h3_book *book, const uint8_t *data, size_t len);
 
 /* Appends the bytes that bring a fresh reader, standing at a frame boundary, to this position (for

@@ -298,6 +298,12 @@ static bool is_incomplete(const rn_h3_stream *stream, size_t len, bool fin) {
            stream->book.state == RN_H3_BOOK_HEADER && stream->book.header_len == 0;
 }
 
+static uint64_t broken_book_code(int error) {
+    return error == RPCNET_ERR_LIMIT      ? RN_H3_EXCESSIVE_LOAD
+           : error == RPCNET_ERR_PROTOCOL ? RN_H3_FRAME_ERROR
+                                          : RN_H3_INTERNAL_ERROR;
+}
+
 void rn_h3_rx_data(rn_h3_session *session, rn_h3_stream *stream, const uint8_t *data, size_t len,
                    bool fin) {
     if (stream->request && stream->dropped) {
@@ -315,18 +321,22 @@ void rn_h3_rx_data(rn_h3_session *session, rn_h3_stream *stream, const uint8_t *
         return;
     }
     if (rv != RPCNET_OK) {
-        uint64_t code = rv == RPCNET_ERR_LIMIT ? RN_H3_EXCESSIVE_LOAD : RN_H3_INTERNAL_ERROR;
-        rn_h3_session_abort(session, code, rpcnet_strerror(rv));
+        rn_h3_session_abort(session, broken_book_code(rv), rpcnet_strerror(rv));
         return;
     }
+    /* Whether a header section has come is known when the bytes before the end have been read. */
+    bool end_later = fin && len > 0 && stream->request && !stream->headers_received;
     assert(session->reading == NULL);
     session->reading = stream;
     nghttp3_ssize consumed =
-        nghttp3_conn_read_stream(session->http, stream->id, data, len, fin ? 1 : 0);
+        nghttp3_conn_read_stream(session->http, stream->id, data, len, fin && !end_later ? 1 : 0);
     session->reading = NULL;
     if (consumed < 0) {
         rn_h3_session_fail(session, (int)consumed);
         return;
     }
     rn_h3_consume(stream, (size_t)consumed);
+    if (end_later && !session->closing) {
+        rn_h3_rx_data(session, stream, NULL, 0, true);
+    }
 }

@@ -173,7 +173,7 @@ static void whole_frames_are_limited(void **state) {
 }
 
 static void unidirectional_streams(void **state) {
-    static const uint8_t control[] = {0x00, 0x04, 0x02, 0x06, 0x10, 0x07, 0x02, 0x01};
+    static const uint8_t control[] = {0x00, 0x04, 0x02, 0x06, 0x10, 0x07, 0x02, 0x40};
     static const uint8_t encoder[] = {0x02, 0x20};
     static const uint8_t unknown_part[] = {0x40};
     rn_h3_book book;
@@ -185,7 +185,7 @@ static void unidirectional_streams(void **state) {
     assert_int_equal(rn_h3_book_read(&book, control, sizeof control), RPCNET_OK);
     assert_int_equal(book.state, RN_H3_BOOK_WHOLE);
     assert_int_equal(rn_h3_book_resume(&book, &resumed), RPCNET_OK);
-    static const uint8_t expected[] = {0x00, 0x07, 0x02, 0x01};
+    static const uint8_t expected[] = {0x00, 0x07, 0x02, 0x40};
     assert_int_equal(resumed.len, sizeof expected);
     assert_memory_equal(resumed.data, expected, sizeof expected);
     rn_h3_book_fini(&book);
@@ -210,11 +210,41 @@ static void unidirectional_streams(void **state) {
     rn_buffer_fini(&resumed);
 }
 
+/* GOAWAY, MAX_PUSH_ID and CANCEL_PUSH hold one integer and nothing else. */
+static void frames_of_one_integer(void **state) {
+    static const struct {
+        uint8_t bytes[12];
+        size_t len;
+        int result;
+    } cases[] = {
+        {{0x00, 0x07, 0x01, 0x04}, 4, RPCNET_OK},
+        {{0x00, 0x0d, 0x02, 0x40, 0x04}, 5, RPCNET_OK},
+        {{0x00, 0x03, 0x08, 0xc0, 0, 0, 0, 0, 0, 0, 1}, 11, RPCNET_OK},
+        {{0x00, 0x07, 0x02, 0x04, 0x04}, 5, RPCNET_ERR_PROTOCOL},
+        {{0x00, 0x0d, 0x01, 0x40}, 4, RPCNET_ERR_PROTOCOL},
+        {{0x00, 0x03, 0x09, 0xc0, 0, 0, 0, 0, 0, 0, 1}, 11, RPCNET_ERR_PROTOCOL},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        for (size_t step = 1; step <= cases[i].len; step++) {
+            rn_h3_book book;
+            int rv = RPCNET_OK;
+            rn_h3_book_init(&book, true);
+            for (size_t at = 0; at < cases[i].len && rv == RPCNET_OK; at += step) {
+                size_t left = cases[i].len - at;
+                rv = rn_h3_book_read(&book, cases[i].bytes + at, left < step ? left : step);
+            }
+            assert_int_equal(rv, cases[i].result);
+            rn_h3_book_fini(&book);
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(resumes_at_every_byte),  cmocka_unit_test(remembers_the_rest_of_data),
         cmocka_unit_test(chunks_do_not_matter),   cmocka_unit_test(whole_frames_are_limited),
-        cmocka_unit_test(unidirectional_streams),
+        cmocka_unit_test(unidirectional_streams), cmocka_unit_test(frames_of_one_integer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
