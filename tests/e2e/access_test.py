@@ -13,6 +13,7 @@ import subprocess
 from cluster import CALM, CERTS, PATIENT, PROGRAMS, SOURCE, ClusterTest, Process, main
 
 PROBE = os.environ["RN_PROBE_CALL"]
+PROBE_SERVER = os.environ["RN_PROBE_SERVER"]
 
 REQUEST = ("--tokens", "5", "--pace", "1us")
 SERVE = "/rpcnet.v1.Worker/Serve"
@@ -346,6 +347,31 @@ class Tokens(AccessTest):
         self.assertTrue(director.find(r"client refused: the bearer token is not known$"))
         self.assertTrue(director.find(r"token=client 1 client known$"))
         self.cluster.end()
+
+    def test_no_token_goes_to_a_worker(self):
+        """The Assignment holds the client's metadata but for what the client is known by."""
+        for options in ((), ("--client-tokens", self.write_tokens(TOKEN))):
+            with self.subTest(options=options):
+                worker = self.cluster.add(Process(
+                    self.cluster.folder, "probe", [PROBE_SERVER, CERTS / "worker-a.crt",
+                                                   CERTS / "worker-a.key", CERTS / "ca.crt"]))
+                address = worker.wait_for(r"^listening (\S+)$", output=worker.out).group(1)
+                director = self.cluster.start_director(*PATIENT, *options)
+                real = self.cluster.start_worker("worker-a", *CALM, "--advertise-addr", address)
+                client = self.cluster.add(Process(
+                    self.cluster.folder, "asking",
+                    [PROBE, "--target", director.user, "--ca", CERTS / "ca.crt", "--path",
+                     GENERATE, *USER_NAME, "--message", prompt(), "--metadata", "x-kept=as it is",
+                     "--metadata", f"authorization=Bearer {TOKEN}"]))
+                kept = b"x-kept".hex()
+                shown = worker.wait_for(rf"^message (\S*{kept}\S*)$", output=worker.out).group(1)
+                self.assertIn(b"as it is".hex(), shown)
+                said = bytes.fromhex("".join(line.split()[1] for line in worker.out.lines
+                                             if line.startswith("message ")))
+                for part in (b"authorization", b"Bearer", TOKEN[:12].encode()):
+                    self.assertNotIn(part, said)
+                for process in (client, worker, real, director):
+                    process.kill()
 
     def test_token_and_certificate(self):
         """Both may be asked for; each alone is not enough."""
