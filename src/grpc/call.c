@@ -182,10 +182,6 @@ rn_h3_stream *rn_call_stream(const rn_call *call) {
     return call->stream;
 }
 
-void *rn_call_user(const rn_call *call) {
-    return call->user;
-}
-
 size_t rn_call_kept(const rn_call *call) {
     return call->kept.len - call->kept_sent;
 }

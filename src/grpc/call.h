@@ -89,7 +89,6 @@ rn_bytes rn_call_authority(const rn_call *call);
 const rn_metadata *rn_call_metadata(const rn_call *call); /* server: of the request */
 uint64_t rn_call_deadline(const rn_call *call);           /* RN_NEVER: none */
 rn_h3_stream *rn_call_stream(const rn_call *call);        /* NULL once it is gone */
-void *rn_call_user(const rn_call *call);
 
 /* Sends one message, made of `pieces`, which are copied. What does not fit the stream's ring is
  * kept in the call, for one message. RPCNET_ERR_AGAIN: one is being kept already, nothing is taken,

@@ -298,10 +298,6 @@ rn_conn *rn_h3_session_conn(const rn_h3_session *session) {
     return session->conn;
 }
 
-void *rn_h3_session_user(const rn_h3_session *session) {
-    return session->user;
-}
-
 size_t rn_h3_session_streams(const rn_h3_session *session) {
     return session->requests;
 }

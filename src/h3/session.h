@@ -98,7 +98,6 @@ int rn_h3_session_new(rn_h3_session **out, rn_conn *conn, const rn_h3_options *o
 void rn_h3_session_forget(rn_h3_session *session);
 
 rn_conn *rn_h3_session_conn(const rn_h3_session *session);
-void *rn_h3_session_user(const rn_h3_session *session);
 size_t
 rn_h3_session_streams(const rn_h3_session *session); /* request streams that are not closed */
 bool rn_h3_session_is_established(const rn_h3_session *session);
@@ -150,7 +149,6 @@ void rn_h3_stream_set_handler(rn_h3_stream *stream, const rn_h3_stream_handler *
  * asked for. */
 void rn_h3_stream_set_urgency(rn_h3_stream *stream, unsigned urgency);
 rn_h3_session *rn_h3_stream_session(const rn_h3_stream *stream);
-int64_t rn_h3_stream_id(const rn_h3_stream *stream);
 size_t rn_h3_room(const rn_h3_stream *stream); /* body bytes that one rn_h3_send would take now */
 bool rn_h3_stream_is_sent(const rn_h3_stream *stream); /* our message is finished, or was reset */
 

@@ -106,10 +106,6 @@ rn_h3_session *rn_h3_stream_session(const rn_h3_stream *stream) {
     return stream->session;
 }
 
-int64_t rn_h3_stream_id(const rn_h3_stream *stream) {
-    return stream->id;
-}
-
 bool rn_h3_stream_is_sent(const rn_h3_stream *stream) {
     return stream->sent;
 }

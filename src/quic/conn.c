@@ -287,16 +287,8 @@ void rn_conn_set_handler(rn_conn *conn, const rn_conn_handler *handler, void *us
     conn->user = user;
 }
 
-void *rn_conn_user(const rn_conn *conn) {
-    return conn->user;
-}
-
 bool rn_conn_is_server(const rn_conn *conn) {
     return conn->server;
-}
-
-bool rn_conn_is_established(const rn_conn *conn) {
-    return conn->state == RN_CONN_ESTABLISHED;
 }
 
 const rn_address *rn_conn_remote(const rn_conn *conn) {

@@ -66,10 +66,8 @@ typedef struct rn_conn_handler {
 
 /* Sets who is told; before the first callback (inside accept, or after connect). */
 void rn_conn_set_handler(rn_conn *conn, const rn_conn_handler *handler, void *user);
-void *rn_conn_user(const rn_conn *conn);
 
 bool rn_conn_is_server(const rn_conn *conn);
-bool rn_conn_is_established(const rn_conn *conn);
 const rn_address *rn_conn_remote(const rn_conn *conn); /* the peer's current address */
 /* Role URI of the peer's certificate; "" for none. Valid once established. */
 const char *rn_conn_peer_identity(const rn_conn *conn);
@@ -94,7 +92,6 @@ int rn_conn_open_bidi(rn_conn *conn, rn_stream **out);
 int rn_conn_open_uni(rn_conn *conn, rn_stream **out);
 
 int64_t rn_stream_id(const rn_stream *stream);
-rn_conn *rn_stream_conn(const rn_stream *stream);
 void rn_stream_set_user(rn_stream *stream, void *user);
 void *rn_stream_user(const rn_stream *stream); /* NULL until set */
 
@@ -107,8 +104,6 @@ size_t rn_stream_room(const rn_stream *stream);
  * them, or none: RPCNET_ERR_AGAIN (see stream_room), RPCNET_ERR_MEMORY, RPCNET_ERR_CLOSED (reset,
  * or finished already). `fin` ends our direction behind them. */
 int rn_stream_write(rn_stream *stream, const rn_bytes *pieces, size_t count, bool fin);
-/* Bytes written that the peer has not acknowledged. */
-size_t rn_stream_unacknowledged(const rn_stream *stream);
 
 /* Gives the peer back `len` bytes of window, on the stream and on the connection. */
 void rn_stream_consume(rn_stream *stream, size_t len);

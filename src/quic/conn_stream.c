@@ -93,10 +93,6 @@ int64_t rn_stream_id(const rn_stream *stream) {
     return stream->id;
 }
 
-rn_conn *rn_stream_conn(const rn_stream *stream) {
-    return stream->conn;
-}
-
 void rn_stream_set_user(rn_stream *stream, void *user) {
     stream->user = user;
 }
@@ -136,10 +132,6 @@ int rn_stream_write(rn_stream *stream, const rn_bytes *pieces, size_t count, boo
     rn_stream_update_ready(stream);
     rn_conn_wake(stream->conn);
     return RPCNET_OK;
-}
-
-size_t rn_stream_unacknowledged(const rn_stream *stream) {
-    return rn_send_ring_len(&stream->ring);
 }
 
 void rn_stream_consume(rn_stream *stream, size_t len) {

@@ -431,16 +431,8 @@ void rn_conn_set_handler(rn_conn *conn, const rn_conn_handler *handler, void *us
     conn->user = user;
 }
 
-void *rn_conn_user(const rn_conn *conn) {
-    return conn->user;
-}
-
 bool rn_conn_is_server(const rn_conn *conn) {
     return conn->server;
-}
-
-bool rn_conn_is_established(const rn_conn *conn) {
-    return conn->established;
 }
 
 const rn_address *rn_conn_remote(const rn_conn *conn) {
@@ -510,10 +502,6 @@ int64_t rn_stream_id(const rn_stream *stream) {
     return stream->id;
 }
 
-rn_conn *rn_stream_conn(const rn_stream *stream) {
-    return stream->conn;
-}
-
 void rn_stream_set_user(rn_stream *stream, void *user) {
     stream->user = user;
 }
@@ -555,10 +543,6 @@ int rn_stream_write(rn_stream *stream, const rn_bytes *pieces, size_t count, boo
     }
     stream->fin = fin;
     return RPCNET_OK;
-}
-
-size_t rn_stream_unacknowledged(const rn_stream *stream) {
-    return stream->out.len + stream->unacked;
 }
 
 void rn_stream_consume(rn_stream *stream, size_t len) {

@@ -122,6 +122,13 @@ void rn_check_start(rn_control *control, rn_pool_entry *entry) {
     tick(c);
 }
 
+void rn_check_now(rn_pool_entry *entry) {
+    check *c = entry->check;
+    if (c != NULL && c->call == NULL) {
+        ask(c);
+    }
+}
+
 void rn_check_stop(rn_pool_entry *entry) {
     check *c = entry->check;
     if (c == NULL) {

@@ -46,6 +46,8 @@ void rn_registry_goodbye(rn_pool_entry *entry);
 /* ---- check.c: the health of one worker ---- */
 void rn_check_start(rn_control *control, rn_pool_entry *entry);
 void rn_check_stop(rn_pool_entry *entry);
+/* Asks at once: somebody claims the entry's label. */
+void rn_check_now(rn_pool_entry *entry);
 void rn_check_set_credentials(rn_pool_entry *entry, const rpcnet_credentials *credentials);
 
 #endif

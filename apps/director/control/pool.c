@@ -23,7 +23,7 @@ void rn_pool_fini(rn_pool *pool) {
     }
 }
 
-static rn_pool_entry *find_label(const rn_pool *pool, const char *label) {
+rn_pool_entry *rn_pool_find_label(const rn_pool *pool, const char *label) {
     for (const rn_list *link = pool->entries.next; link != &pool->entries; link = link->next) {
         rn_pool_entry *entry = RN_CONTAINER_OF(link, rn_pool_entry, link);
         if (strcmp(entry->row.label, label) == 0) {
@@ -57,7 +57,7 @@ static void drop_silent(rn_pool *pool) {
 
 int rn_pool_add(rn_pool *pool, const char *label, const char *user_addr, const char *mgmt_addr,
                 uint64_t incarnation, rn_pool_entry **out) {
-    rn_pool_entry *same = find_label(pool, label);
+    rn_pool_entry *same = rn_pool_find_label(pool, label);
     if (same != NULL) {
         if (strcmp(same->row.user_addr, user_addr) != 0 && same->reporting && !same->hung &&
             same->incarnation != incarnation) {
@@ -131,6 +131,7 @@ void rn_pool_observe(rn_pool *pool, uint64_t id, enum rn_pool_sight sight) {
     if (sight == RN_POOL_SEEN_DEAD) {
         RN_WARN(pool->env->log, target, "worker.addr=%s worker.label=%s worker is dead",
                 entry->row.user_addr, entry->row.label);
+        entry->dead = true;
         rn_pool_remove(pool, entry);
         return;
     }

@@ -46,6 +46,7 @@ typedef struct rn_pool_entry {
     bool unhealthy;
     bool hung;
     uint32_t streams; /* as it last reported */
+    bool dead;        /* it is being removed because nobody is there */
     void *report;     /* the Report call and */
     void *check;      /* the health check, see their files */
 } rn_pool_entry;
@@ -73,6 +74,7 @@ int rn_pool_add(rn_pool *pool, const char *label, const char *user_addr, const c
                 uint64_t incarnation, rn_pool_entry **out);
 void rn_pool_remove(rn_pool *pool, rn_pool_entry *entry);
 rn_pool_entry *rn_pool_find(const rn_pool *pool, uint64_t id); /* NULL: gone */
+rn_pool_entry *rn_pool_find_label(const rn_pool *pool, const char *label);
 /* Something about an entry has changed: makes a new snapshot and tells who listens. */
 void rn_pool_publish(rn_pool *pool);
 void rn_pool_observe(rn_pool *pool, uint64_t id, enum rn_pool_sight sight);

@@ -92,6 +92,8 @@ static void register_worker(rn_control *control, rpcnet_call *call,
     case RPCNET_ERR_EXISTS:
         RN_WARN(control->env->log, target,
                 "worker.addr=%s worker.label=%s label is taken by a live worker", user_addr, label);
+        /* It may have died a moment ago: the claimant comes again, and then we know. */
+        rn_check_now(rn_pool_find_label(&control->pool, label));
         refuse(call, RPCNET_GRPC_ALREADY_EXISTS, "a live worker at another address has this label");
         break;
     case RPCNET_ERR_LIMIT:
@@ -236,7 +238,12 @@ void rn_registry_forget(rn_pool_entry *entry) {
     report *r = entry->report;
     if (r != NULL) {
         entry->report = NULL;
-        rpcnet_call_finish(r->call, RPCNET_GRPC_ABORTED, "register again", NULL);
+        char why[2 * RN_POOL_ADDRESS_MAX + 64] = "register again";
+        if (entry->dead) {
+            snprintf(why, sizeof why, "the director finds nobody at %s or %s", entry->row.user_addr,
+                     entry->mgmt_addr);
+        }
+        rpcnet_call_finish(r->call, RPCNET_GRPC_ABORTED, why, NULL);
         report_free(r);
     }
 }
