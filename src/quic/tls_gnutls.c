@@ -41,6 +41,8 @@ struct rn_tls_session {
     rn_tls_context *context;
     rn_tls_events events;
     bool server;
+    bool receive_done; /* the 1-RTT secret of this direction is there; there is only one */
+    bool transmit_done;
     char *server_name;
     char expected_identity[RN_TLS_IDENTITY_MAX];
     char peer_identity[RN_TLS_IDENTITY_MAX];
@@ -235,6 +237,31 @@ static int verify_peer(gnutls_session_t gnutls) {
 
 /* ---- sessions ---- */
 
+/* A second secret for a direction would be TLS's own key update, which QUIC does not have: ngtcp2
+ * asserts that there is none. */
+static int take_application_secret(rn_tls_session *session, bool transmit, const void *secret,
+                                   size_t len) {
+    bool *done = transmit ? &session->transmit_done : &session->receive_done;
+    if (secret == NULL) {
+        return RPCNET_OK;
+    }
+    if (*done) {
+        return RPCNET_ERR_TLS;
+    }
+    *done = true;
+    return session->events.secret(session->events.user, transmit, secret, len);
+}
+
+/* RFC 9001, section 6: a TLS KeyUpdate is answered with the alert unexpected_message. */
+static int refuse_key_update(gnutls_session_t gnutls, unsigned type, unsigned when,
+                             unsigned incoming, const gnutls_datum_t *message) {
+    (void)gnutls;
+    (void)type;
+    (void)when;
+    (void)message;
+    return incoming != 0 ? GNUTLS_E_UNEXPECTED_HANDSHAKE_PACKET : 0;
+}
+
 static int secret_function(gnutls_session_t gnutls, gnutls_record_encryption_level_t gnutls_level,
                            const void *receive, const void *transmit, size_t len) {
     rn_tls_session *session = session_of(gnutls);
@@ -242,15 +269,10 @@ static int secret_function(gnutls_session_t gnutls, gnutls_record_encryption_lev
     ngtcp2_encryption_level level =
         ngtcp2_crypto_gnutls_from_gnutls_record_encryption_level(gnutls_level);
     if (level == NGTCP2_ENCRYPTION_LEVEL_1RTT) {
-        if (receive != NULL &&
-            session->events.secret(session->events.user, false, receive, len) != RPCNET_OK) {
-            return -1;
-        }
-        if (transmit != NULL &&
-            session->events.secret(session->events.user, true, transmit, len) != RPCNET_OK) {
-            return -1;
-        }
-        return 0;
+        return take_application_secret(session, false, receive, len) == RPCNET_OK &&
+                       take_application_secret(session, true, transmit, len) == RPCNET_OK
+                   ? 0
+                   : -1;
     }
     if (receive != NULL &&
         ngtcp2_crypto_derive_and_install_rx_key(quic, NULL, NULL, NULL, level, receive, len) != 0) {
@@ -309,6 +331,8 @@ static int configure(rn_tls_session *session, const rn_tls_expect *expect, const
         return RPCNET_ERR_TLS;
     }
     gnutls_handshake_set_secret_function(gnutls, secret_function);
+    gnutls_handshake_set_hook_function(gnutls, GNUTLS_HANDSHAKE_KEY_UPDATE, GNUTLS_HOOK_PRE,
+                                       refuse_key_update);
     gnutls_datum_t protocol = {.data = (unsigned char *)alpn, .size = (unsigned)strlen(alpn)};
     if (gnutls_alpn_set_protocols(gnutls, &protocol, 1, GNUTLS_ALPN_MANDATORY) < 0) {
         return RPCNET_ERR_TLS;
@@ -396,10 +420,21 @@ uint16_t rn_tls_session_suite(const rn_tls_session *session) {
 
 /* ---- what ngtcp2 gets from the glue ---- */
 
+/* Behind the handshake a client has nothing to say in TLS: no KeyUpdate (RFC 9001, section 6), no
+ * certificate that was not asked for. */
+static int receive_crypto(ngtcp2_conn *quic, ngtcp2_encryption_level level, uint64_t offset,
+                          const uint8_t *data, size_t len, void *user) {
+    if (level == NGTCP2_ENCRYPTION_LEVEL_1RTT && ngtcp2_conn_is_server(quic) != 0) {
+        ngtcp2_conn_set_tls_alert(quic, GNUTLS_A_UNEXPECTED_MESSAGE);
+        return NGTCP2_ERR_CRYPTO;
+    }
+    return ngtcp2_crypto_recv_crypto_data_cb(quic, level, offset, data, len, user);
+}
+
 void rn_tls_callbacks(ngtcp2_callbacks *callbacks) {
     callbacks->client_initial = ngtcp2_crypto_client_initial_cb;
     callbacks->recv_client_initial = ngtcp2_crypto_recv_client_initial_cb;
-    callbacks->recv_crypto_data = ngtcp2_crypto_recv_crypto_data_cb;
+    callbacks->recv_crypto_data = receive_crypto;
     callbacks->recv_retry = ngtcp2_crypto_recv_retry_cb;
     callbacks->version_negotiation = ngtcp2_crypto_version_negotiation_cb;
 }
