@@ -54,7 +54,7 @@ bool rn_certs_search(const char *here, const char *program, char out[PATH_MAX]) 
         if (has_certs(here, out)) {
             return true;
         }
-        strcpy(path, here);
+        memcpy(path, here, strlen(here) + 1);
         while (go_up(path)) {
             if (!is_open_to_all(path) && has_certs(path, out)) {
                 return true;
@@ -62,7 +62,7 @@ bool rn_certs_search(const char *here, const char *program, char out[PATH_MAX]) 
         }
     }
     if (program != NULL && strlen(program) < sizeof path && program[0] == '/') {
-        strcpy(path, program);
+        memcpy(path, program, strlen(program) + 1);
         while (go_up(path)) {
             if (!is_open_to_all(path) && has_certs(path, out)) {
                 return true;

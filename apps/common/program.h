@@ -38,6 +38,7 @@ typedef struct rn_common {
     bool allow_core_dumps;
 } rn_common;
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): a type cannot stand in parentheses. */
 /* Rows for a program's table; `type` is its struct, `member` its rn_common. */
 #define RN_COMMON_LOG(type, member)                                                                \
     {                                                                                              \
@@ -90,6 +91,8 @@ typedef struct rn_common {
         .help = "Allow core dumps and debuggers, which can read keys and secrets.",                \
         .offset = offsetof(type, member.allow_core_dumps)                                          \
     }
+
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 typedef struct rn_program_spec {
     const rn_settings_spec *settings;

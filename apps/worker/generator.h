@@ -41,7 +41,7 @@ int rn_generator_start(rn_generator *generator, const rn_model *model, rn_bytes 
 void rn_generator_start_chat(rn_generator *generator, const rn_model *model);
 /* Takes a ChatMessage. RPCNET_ERR_PARSE; RPCNET_ERR_LIMIT: too much waits for its turn;
  * RPCNET_ERR_MEMORY. */
-int rn_generator_chat(rn_generator *generator, rn_bytes message);
+int rn_generator_chat(rn_generator *generator, rn_bytes bytes);
 /* That was the last one. */
 void rn_generator_half_close(rn_generator *generator);
 

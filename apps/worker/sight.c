@@ -70,7 +70,7 @@ static int add_gauge(rn_worker_sight *sight, const char *name, const char *help,
 
 static int add_servers(rn_worker_sight *sight) {
     int result = RPCNET_OK;
-    for (size_t i = 0; i < SERVER_ROWS * PORTS && result == RPCNET_OK; i++) {
+    for (size_t i = 0; i < (size_t)SERVER_ROWS * PORTS && result == RPCNET_OK; i++) {
         const rn_metric_spec spec = {.kind = server_rows[i / PORTS].kind,
                                      .name = server_rows[i / PORTS].name,
                                      .help = server_rows[i / PORTS].help,

@@ -133,9 +133,9 @@ static void with_loss_and_disorder(void **state) {
 static void much_through_small_windows(void **state) {
     (void)state;
     rn_quic_limits limits = RN_QUIC_LIMITS_DEFAULT;
-    limits.stream_window_bytes = 8 * 1024;
-    limits.connection_window_bytes = 16 * 1024;
-    limits.send_ring_bytes = 10 * 1024;
+    limits.stream_window_bytes = 8192;
+    limits.connection_window_bytes = 16384;
+    limits.send_ring_bytes = 10240;
     limits.streams_bidi_max = 2; /* the others wait for their turn */
     world w;
     begin(&w, 3, NULL);
@@ -289,7 +289,8 @@ static void garbage_is_counted_and_dropped(void **state) {
         rn_env_random(w.client_env, bytes, sizeof bytes);
         size_t len = 1 + i * 4;
         if (i % 3 == 0) {
-            memcpy(bytes, "\xc3\0\0\0\1\x10", 6); /* looks like an Initial packet */
+            static const uint8_t start[] = {0xc3, 0, 0, 0, 1, 16};
+            memcpy(bytes, start, sizeof start); /* looks like an Initial packet */
         }
         rn_transmit transmit = {
             .remote = w.address, .data = bytes, .len = len, .segment_size = len};

@@ -347,7 +347,8 @@ bool fake_link_step(fake_link *link) {
 void fake_link_run(fake_link *link) {
     unsigned passes = 0;
     while (fake_link_step(link)) {
-        assert(++passes < 50u * 1000 * 1000); /* a livelock */
+        passes++;
+        assert(passes < 50u * 1000 * 1000); /* a livelock */
     }
 }
 

@@ -260,7 +260,7 @@ void rpcnet_credentials_options_init(rpcnet_credentials_options *options) {
 }
 
 int rpcnet_credentials_new(rpcnet_credentials **out, const rpcnet_credentials_options *options,
-                           char *error) {
+                           char *error) { /* NOLINT(readability-non-const-parameter) */
     assert(options->ca_file != NULL && error != NULL);
     *out = &world.credentials;
     return RPCNET_OK;

@@ -77,7 +77,7 @@ static void server_data(rn_conn *conn, rn_stream *stream, const uint8_t *data, s
         assert(kept != NULL);
         kept->conn = conn;
         rn_list_append(&server->held, &kept->link);
-        rn_buffer_init(&kept->bytes, 64 * 1024 * 1024);
+        rn_buffer_init(&kept->bytes, (size_t)64 << 20);
         rn_stream_set_user(stream, kept);
     }
     if (rn_buffer_append(&kept->bytes, data, len) != RPCNET_OK) {

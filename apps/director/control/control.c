@@ -26,7 +26,7 @@ int rn_control_start(rn_control *control, const rn_control_options *options) {
     server.credentials = options->credentials;
     server.secret = options->secret;
     server.previous_secret = options->previous_secret;
-    server.limits.connections_max = 2 * RN_POOL_MAX;
+    server.limits.connections_max = (size_t)2 * RN_POOL_MAX;
     /* A worker that has vanished is found by its links; this is for the rest. */
     server.limits.idle_timeout_ns = 10 * RN_SECOND;
     server.limits.keep_alive_ns = 3 * RN_SECOND;

@@ -7,7 +7,7 @@
 /* Sets the callbacks of the client's call. */
 void rn_relay_listen(rn_relay *relay);
 /* Deferred: the worker's call ended without Done. */
-void rn_relay_call_lost(void *relay);
+void rn_relay_call_lost(void *user);
 /* ---- relay_log.c: the lines that docs/connection-swapping.md promises ---- */
 /* Looks at the first message for what the log shows of it. */
 void rn_log_peek(rn_relay *relay, rn_bytes message);

@@ -171,7 +171,8 @@ static int send_assignment(rn_relay *relay, rn_link *link) {
     return result;
 }
 
-static bool assign(rn_relay *relay, rn_link *link) {
+/* Starts an attempt; returns what follows from it. */
+static rn_swap_action assign(rn_relay *relay, rn_link *link) {
     uint64_t now = rn_env_now(relay->data->env);
     uint64_t window = relay->data->options.swap.credit_window;
     uint64_t credit = relay->down.len == 0 ? window : 0;
@@ -184,21 +185,20 @@ static bool assign(rn_relay *relay, rn_link *link) {
     rn_pace_init(&relay->pace, relay->data->options.stall_min_ns, credit > 0, now);
     rn_pace_client(&relay->pace, !relay->swap.requests.half_closed, now);
     if (result != RPCNET_OK) {
-        return rn_relay_handle(relay,
-                               rn_swap_stream_lost(&relay->swap, now, relay->pair, RN_SWAP_LOST,
-                                                   rn_bytes_text(rpcnet_strerror(result))));
+        return rn_swap_stream_lost(&relay->swap, now, relay->pair, RN_SWAP_LOST,
+                                   rn_bytes_text(rpcnet_strerror(result)));
     }
-    rn_relay_schedule(relay);
-    return true;
+    return (rn_swap_action){.kind = RN_SWAP_NOTHING};
+}
+
+static rn_swap_action choose(rn_relay *relay) {
+    rn_link *link = rn_route(relay->data, &relay->swap);
+    return link != NULL ? assign(relay, link)
+                        : rn_swap_stream_nobody(&relay->swap, rn_env_now(relay->data->env));
 }
 
 bool rn_relay_choose(rn_relay *relay) {
-    rn_link *link = rn_route(relay->data, &relay->swap);
-    if (link != NULL) {
-        return assign(relay, link);
-    }
-    return rn_relay_handle(relay,
-                           rn_swap_stream_nobody(&relay->swap, rn_env_now(relay->data->env)));
+    return rn_relay_handle(relay, choose(relay));
 }
 
 /* ---- what follows from an input ---- */
@@ -232,13 +232,11 @@ static void note_message(rn_relay *relay, uint64_t now) {
     relay->lost_ns = RN_NEVER;
 }
 
+/* False: there is neither room for the message nor memory to keep it. */
 static bool relay_message(rn_relay *relay, const rn_swap_action *action) {
     uint64_t now = rn_env_now(relay->data->env);
     if (!rn_relay_deliver(relay, action->payload)) {
-        rn_swap_action end = rn_swap_stream_cancel(&relay->swap);
-        end.code = RPCNET_GRPC_RESOURCE_EXHAUSTED;
-        end.message = rn_bytes_text("out of memory for a message that the client does not take");
-        return rn_relay_handle(relay, end);
+        return false;
     }
     if (action->kind == RN_SWAP_RELAY) {
         rn_pace_message(&relay->pace, now);
@@ -249,40 +247,47 @@ static bool relay_message(rn_relay *relay, const rn_swap_action *action) {
     return true;
 }
 
-bool rn_relay_handle(rn_relay *relay, rn_swap_action action) {
+static rn_swap_action end_without_memory(rn_relay *relay) {
+    rn_swap_action end = rn_swap_stream_cancel(&relay->swap);
+    end.code = RPCNET_GRPC_RESOURCE_EXHAUSTED;
+    end.message = rn_bytes_text("out of memory for a message that the client does not take");
+    return end;
+}
+
+static void forward(rn_relay *relay, const rn_swap_action *action) {
     uint8_t frame[RN_FRAME_PREFIX_MAX];
-    note_changes(relay, &action);
-    if (action.kind == RN_SWAP_END) {
-        rn_log_ended(relay, &action);
-        return rn_relay_finish(relay, &action);
-    }
-    if (action.close_worker) {
-        rn_relay_drop_worker(relay);
-    }
-    switch (action.kind) {
-    case RN_SWAP_RELAY:
-    case RN_SWAP_RELAY_EVENT:
-        if (!relay_message(relay, &action)) {
-            return false;
-        }
-        break;
-    case RN_SWAP_FORWARD:
-        rn_pace_client(&relay->pace, true, rn_env_now(relay->data->env));
-        rn_relay_send_up(relay,
-                         rn_bytes_of(frame, rn_frame_client_message_prefix(frame, action.sequence,
-                                                                           action.payload.len)),
-                         action.payload);
-        break;
-    case RN_SWAP_FORWARD_HALF_CLOSE:
-        rn_pace_client(&relay->pace, false, rn_env_now(relay->data->env));
+    uint64_t now = rn_env_now(relay->data->env);
+    if (action->kind == RN_SWAP_FORWARD) {
+        rn_pace_client(&relay->pace, true, now);
+        size_t len = rn_frame_client_message_prefix(frame, action->sequence, action->payload.len);
+        rn_relay_send_up(relay, rn_bytes_of(frame, len), action->payload);
+    } else if (action->kind == RN_SWAP_FORWARD_HALF_CLOSE) {
+        rn_pace_client(&relay->pace, false, now);
         rn_relay_send_up(relay, rn_bytes_of(frame, rn_frame_half_close(frame)),
                          rn_bytes_of(NULL, 0));
-        break;
-    case RN_SWAP_CHOOSE:
-        return rn_relay_choose(relay);
-    default:
-        break;
     }
+}
+
+bool rn_relay_handle(rn_relay *relay, rn_swap_action action) {
+    for (;;) {
+        note_changes(relay, &action);
+        if (action.kind == RN_SWAP_END) {
+            rn_log_ended(relay, &action);
+            return rn_relay_finish(relay, &action);
+        }
+        if (action.close_worker) {
+            rn_relay_drop_worker(relay);
+        }
+        bool message = action.kind == RN_SWAP_RELAY || action.kind == RN_SWAP_RELAY_EVENT;
+        if (action.kind == RN_SWAP_CHOOSE) {
+            action = choose(relay);
+        } else if (message && !relay_message(relay, &action)) {
+            action = end_without_memory(relay);
+        } else {
+            break;
+        }
+    }
+    forward(relay, &action);
     rn_relay_schedule(relay);
     return true;
 }

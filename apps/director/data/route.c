@@ -3,7 +3,7 @@
 
 rn_link *rn_route(rn_data *data, const rn_swap_stream *stream) {
     rn_pick_worker workers[RN_POOL_MAX];
-    rn_link *links[RN_POOL_MAX];
+    rn_link *links[RN_POOL_MAX] = {NULL};
     const rn_pool_snapshot *snapshot = data->options.snapshot;
     size_t count = 0;
     for (size_t i = 0; i < snapshot->count; i++) {

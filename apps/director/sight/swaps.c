@@ -90,7 +90,7 @@ static int put_stream(rn_buffer *out, const rn_relay *relay) {
 static int put_swap(rn_buffer *out, const rn_swap_record *record) {
     rn_json json;
     rn_json_begin(&json, out);
-    rn_json_real(&json, "time", (double)(record->wall_ns / RN_MILLISECOND) / 1000);
+    rn_json_real(&json, "time", (double)record->wall_ns / (double)RN_SECOND);
     rn_json_text(&json, "connection", rn_bytes_text(record->connection_id));
     rn_json_number(&json, "stream", record->stream_id);
     rn_json_text(&json, "from", rn_bytes_text(record->from));

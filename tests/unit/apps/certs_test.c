@@ -135,7 +135,7 @@ static void test_secret(void **state) {
     rn_secret secret;
     char text[80];
     assert_true(rn_secret_parse(digits, 64, &secret));
-    for (uint8_t i = 0; i < RPCNET_SECRET_LEN; i++) {
+    for (unsigned i = 0; i < RPCNET_SECRET_LEN; i++) {
         assert_int_equal(secret.current[i], i);
     }
     assert_false(secret.changed);

@@ -193,9 +193,9 @@ static void test_other_requests(void **state) {
            "HTTP/1.1 405 ");
     /* What is no HTTP, and headers without end: an answer or none, and the server lives. */
     (void)ask(at, "\x16\x03\x01\x02\r\n\r\n");
-    char *endless = malloc(2 * RN_SIGHT_REQUEST_MAX + 1);
-    memset(endless, 'a', 2 * RN_SIGHT_REQUEST_MAX);
-    endless[2 * RN_SIGHT_REQUEST_MAX] = '\0';
+    char *endless = malloc((size_t)2 * RN_SIGHT_REQUEST_MAX + 1);
+    memset(endless, 'a', (size_t)2 * RN_SIGHT_REQUEST_MAX);
+    endless[(size_t)2 * RN_SIGHT_REQUEST_MAX] = '\0';
     memcpy(endless, "GET /page HTTP/1.1\r\nx: ", 23);
     begins(ask(at, endless), "HTTP/1.1 431 ");
     free(endless);

@@ -140,7 +140,7 @@ static void test_field(void **state) {
     char value[RN_TOKEN_MAX + 16];
     for (size_t len = RN_TOKEN_MAX - 1; len <= RN_TOKEN_MAX + 1; len++) {
         memset(value, 'x', sizeof value);
-        memcpy(value, "Bearer ", 7);
+        memcpy(value, "Bearer ", 7); /* NOLINT(bugprone-not-null-terminated-result) */
         assert_int_equal(rn_token_of_field(rn_bytes_of(value, 7 + len), &token),
                          len <= RN_TOKEN_MAX);
     }
@@ -215,7 +215,7 @@ static void test_hash_file(void **state) {
     char *text = malloc(RN_TOKENS_FILE_MAX + 1);
     assert_non_null(text);
     memset(text, '\n', RN_TOKENS_FILE_MAX + 1);
-    memcpy(text, OF_ABC, 64);
+    memcpy(text, OF_ABC, 64); /* NOLINT(bugprone-not-null-terminated-result) */
     write_file(text, RN_TOKENS_FILE_MAX);
     assert_int_equal(rn_tokens_load(&tokens, path, error), RPCNET_OK);
     rn_tokens_del(tokens);

@@ -257,7 +257,7 @@ static void test_seed_and_prompt_matter(void **state) {
     enum { PROMPTS = sizeof prompts / sizeof prompts[0], SEEDS = 3 };
     static const uint64_t seeds[SEEDS] = {0, 1, UINT64_MAX};
     run_token runs[PROMPTS * SEEDS][RUN_TAIL];
-    for (size_t i = 0; i < PROMPTS * SEEDS; i++) {
+    for (size_t i = 0; i < (size_t)PROMPTS * SEEDS; i++) {
         rn_generation generation;
         rn_generation_start(&generation, f->here, rn_bytes_text(prompts[i / SEEDS]),
                             seeds[i % SEEDS]);
