@@ -1,5 +1,7 @@
 /* registry: see the header. The channel connects again by itself; what is done here is to register
- * on each new connection, and after a back-off when a director is there but does not want us. */
+ * on each new connection, and after a back-off when a director is there but does not want us. A
+ * registration proves nothing until it has lasted: a director that cannot reach us takes it back at
+ * once, again and again. */
 #include "worker/registry.h"
 
 #include <inttypes.h>
@@ -9,7 +11,15 @@
 #include "connection_swap.pb-c.h"
 #include "worker/worker.h"
 
-enum { REPORT_INTERVAL_MS = 1000, BACKOFF_MIN_MS = 100, BACKOFF_MAX_MS = 2000 };
+enum {
+    REPORT_INTERVAL_MS = 1000,
+    BACKOFF_MIN_MS = 100,
+    BACKOFF_MAX_MS = 2000,
+    STABLE_MS = 5000,     /* a registration that has lasted so long was a good one */
+    LABEL_RETRY_MS = 3000 /* until then the director knows whether the label's old worker lives */
+};
+
+enum { COMPLAINT_UNREACHABLE = 1, COMPLAINT_FAILED = 2, COMPLAINT_LOST = 4 };
 
 static void set_timer(rn_registry *registry, uint64_t delay_ns) {
     rn_env *env = registry->worker->program.env;
@@ -25,15 +35,24 @@ static void back_off(rn_registry *registry) {
     }
 }
 
-/* The first complaint since we were registered is a warning, those that follow are detail. */
-static enum rn_log_level complaint(rn_registry *registry) {
-    enum rn_log_level level = registry->complained ? RN_LOG_DEBUG : RN_LOG_WARN;
-    registry->complained = true;
+/* The first complaint of its kind since all was well is a warning, those that follow are detail. */
+static enum rn_log_level complaint(rn_registry *registry, unsigned kind) {
+    enum rn_log_level level = (registry->complaints & kind) != 0 ? RN_LOG_DEBUG : RN_LOG_WARN;
+    registry->complaints |= kind;
     return level;
+}
+
+static void all_is_well(rn_registry *registry) {
+    registry->backoff_ns = BACKOFF_MIN_MS * RN_MILLISECOND;
+    registry->complaints = 0;
 }
 
 static void send_report(rn_registry *registry) {
     const rn_worker *worker = registry->worker;
+    uint64_t age = rn_env_now(worker->program.env) - registry->registered_ns;
+    if (age >= STABLE_MS * RN_MILLISECOND) {
+        all_is_well(registry);
+    }
     ConnectionSwap__WorkerReport report = CONNECTION_SWAP__WORKER_REPORT__INIT;
     report.registration = registry->registration;
     report.streams = (uint32_t)worker->streams;
@@ -92,7 +111,7 @@ static void on_report_status(rpcnet_call *call, int code, const char *message,
     rn_registry *registry = user;
     const rn_worker *worker = registry->worker;
     if (!registry->closing) {
-        enum rn_log_level level = complaint(registry);
+        enum rn_log_level level = complaint(registry, COMPLAINT_LOST);
         RN_LOG(worker->program.log, level, worker->program.target,
                "worker=%s director=%s code=%s err=%s registration lost; registering again",
                worker->config.label, worker->config.director_mgmt_addr, rpcnet_grpc_code_name(code),
@@ -125,7 +144,47 @@ static void on_registered(rpcnet_call *call, const void *data, size_t len, void 
     }
     registry->answered = true;
     registry->registration = response->registration;
+    registry->director_epoch = response->director_epoch;
     connection_swap__register_response__free_unpacked(response, NULL);
+}
+
+static void registered(rn_registry *registry) {
+    rn_worker *worker = registry->worker;
+    rpcnet_call_del(registry->registering);
+    registry->registering = NULL;
+    registry->registered_ns = rn_env_now(worker->program.env);
+    registry->taken_ns = RN_NEVER;
+    worker->counters.registrations++;
+    RN_INFO(worker->program.log, worker->program.target,
+            "worker=%s director=%s user.addr=%s mgmt.addr=%s registration=%" PRIu64
+            " registered with director",
+            worker->config.label, worker->config.director_mgmt_addr, registry->user_addr.text,
+            registry->mgmt_addr.text, registry->registration);
+    rn_worker_drop_orphans(worker, registry->director_epoch);
+    open_report(registry);
+}
+
+/* The label's worker may be the one that we are the next life of, and the director is finding that
+ * out. True while it is worth to try again; else the program has failed. */
+static bool label_is_taken(rn_registry *registry, const char *message) {
+    rn_worker *worker = registry->worker;
+    uint64_t now = rn_env_now(worker->program.env);
+    if (registry->taken_ns == RN_NEVER) {
+        registry->taken_ns = now;
+        registry->backoff_ns = BACKOFF_MIN_MS * RN_MILLISECOND;
+        RN_WARN(worker->program.log, worker->program.target,
+                "worker=%s director=%s err=%s the label is taken; trying again for %d s",
+                worker->config.label, worker->config.director_mgmt_addr, message,
+                LABEL_RETRY_MS / 1000);
+    }
+    if (now - registry->taken_ns < LABEL_RETRY_MS * RN_MILLISECOND) {
+        return true;
+    }
+    rn_program_fail_setting(&worker->program, "label",
+                            "the director at %s does not take another %s: %s; give each worker a "
+                            "label of its own",
+                            worker->config.director_mgmt_addr, worker->config.label, message);
+    return false;
 }
 
 static void on_register_status(rpcnet_call *call, int code, const char *message,
@@ -133,28 +192,15 @@ static void on_register_status(rpcnet_call *call, int code, const char *message,
     (void)call;
     (void)trailers;
     rn_registry *registry = user;
-    rn_worker *worker = registry->worker;
+    const rn_worker *worker = registry->worker;
     if (code == RPCNET_GRPC_OK && registry->answered) {
-        rpcnet_call_del(registry->registering);
-        registry->registering = NULL;
-        registry->backoff_ns = BACKOFF_MIN_MS * RN_MILLISECOND;
-        registry->complained = false;
-        worker->counters.registrations++;
-        RN_INFO(worker->program.log, worker->program.target,
-                "worker=%s director=%s user.addr=%s mgmt.addr=%s registration=%" PRIu64
-                " registered with director",
-                worker->config.label, worker->config.director_mgmt_addr, registry->user_addr.text,
-                registry->mgmt_addr.text, registry->registration);
-        open_report(registry);
+        registered(registry);
         return;
     }
     if (code == RPCNET_GRPC_ALREADY_EXISTS) {
-        RN_ERROR(worker->program.log, worker->program.target,
-                 "worker=%s director=%s err=%s registration refused: the label is taken",
-                 worker->config.label, worker->config.director_mgmt_addr, message);
-        rn_program_exit(&worker->program, RN_EXIT_RUNTIME);
+        registry->closing = registry->closing || !label_is_taken(registry, message);
     } else if (!registry->closing) {
-        enum rn_log_level level = complaint(registry);
+        enum rn_log_level level = complaint(registry, COMPLAINT_FAILED);
         RN_LOG(worker->program.log, level, worker->program.target,
                "worker=%s director=%s code=%s err=%s registration failed; trying again",
                worker->config.label, worker->config.director_mgmt_addr, rpcnet_grpc_code_name(code),
@@ -226,7 +272,8 @@ static void on_state(rpcnet_channel *channel, enum rpcnet_channel_state state,
         begin(registry);
     } else if (state == RPCNET_CHANNEL_WAITING && !registry->closing) {
         set_timer(registry, RN_NEVER);
-        enum rn_log_level level = complaint(registry);
+        registry->taken_ns = RN_NEVER;
+        enum rn_log_level level = complaint(registry, COMPLAINT_UNREACHABLE);
         RN_LOG(worker->program.log, level, worker->program.target,
                "worker=%s director=%s err=%s cannot reach director; trying again%s",
                worker->config.label, worker->config.director_mgmt_addr, text, hint(loss));
@@ -236,7 +283,8 @@ static void on_state(rpcnet_channel *channel, enum rpcnet_channel_state state,
 int rn_registry_open(rn_registry *registry, rn_worker *worker) {
     rn_program *program = &worker->program;
     registry->worker = worker;
-    registry->backoff_ns = BACKOFF_MIN_MS * RN_MILLISECOND;
+    registry->taken_ns = RN_NEVER;
+    all_is_well(registry);
     rn_deferred_init(&registry->changed, on_changed, registry);
     rn_env_random(program->env, &registry->incarnation, sizeof registry->incarnation);
     const rn_worker_config *config = &worker->config;

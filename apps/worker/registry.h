@@ -4,7 +4,8 @@
  *       ▲                      │                  │
  *       └── connection lost ───┴── back-off ◄─────┘
  *
- * It registers again by itself, whatever was lost. */
+ * It registers again by itself, whatever was lost. The back-off grows from 0.1 s to 2 s, and begins
+ * anew when a registration has lasted for 5 s. */
 #ifndef APPS_WORKER_REGISTRY_H
 #define APPS_WORKER_REGISTRY_H
 
@@ -23,9 +24,12 @@ typedef struct rn_registry {
     rn_deferred changed;
     uint64_t incarnation;
     uint64_t registration;
+    uint64_t director_epoch; /* whose registration it is */
+    uint64_t registered_ns;
+    uint64_t taken_ns; /* when the label was first refused; RN_NEVER: it is not */
     uint64_t backoff_ns;
-    bool complained; /* the loss was logged */
-    bool answered;   /* Register was answered */
+    unsigned complaints; /* bits: what was logged as a warning already */
+    bool answered;       /* Register was answered */
     bool closing;
     rn_alias user_addr; /* what is announced */
     rn_alias mgmt_addr;

@@ -45,6 +45,21 @@ void rn_worker_task_gone(rn_worker *worker) {
     }
 }
 
+void rn_worker_drop_orphans(rn_worker *worker, uint64_t director_epoch) {
+    rn_list *link;
+    rn_list *next;
+    RN_LIST_FOREACH(link, next, &worker->tasks) {
+        rn_task *task = RN_CONTAINER_OF(link, rn_task, link);
+        if (task->kind == RN_TASK_STREAM && task->serving.epoch != director_epoch) {
+            RN_INFO(worker->program.log, worker->program.target,
+                    "worker=%s stream.id=%" PRIu64
+                    " connection.id=%s its director is gone; stream dropped",
+                    worker->config.label, task->stream_id, task->connection_id);
+            rn_task_del(task);
+        }
+    }
+}
+
 static void fail_all(rn_worker *worker) {
     char after[RN_UNITS_TEXT_MAX];
     char message[RN_SWAP_SENTENCE_SIZE];
@@ -70,7 +85,7 @@ static void on_outage(void *user) {
     if (event == RN_OUTAGE_FAIL) {
         worker->counters.outages++;
         fail_all(worker);
-    } else if (event == RN_OUTAGE_RECOVER) {
+    } else if (event == RN_OUTAGE_RECOVER && !worker->draining) {
         RN_INFO(worker->program.log, worker->program.target,
                 "worker=%s recovered; taking streams again", worker->config.label);
     }

@@ -42,5 +42,7 @@ void rn_worker_close(rn_worker *worker); /* also what is half open */
 void rn_worker_stream_begins(rn_worker *worker);
 void rn_worker_stream_ended(rn_worker *worker);
 void rn_worker_task_gone(rn_worker *worker);
+/* Ends the director's streams of another epoch: that director is gone, nobody reads them. */
+void rn_worker_drop_orphans(rn_worker *worker, uint64_t director_epoch);
 
 #endif

@@ -26,6 +26,12 @@ class DirectorRestart(ClusterTest):
             for worker, start in zip(workers, said):
                 worker.wait_for(r"registered with director$", start)
                 self.cluster.wait_reports(worker.label)
+            if n == 0:
+                # Nobody reads its stream any more: it ends, long before its connection does.
+                served = next(w for w in workers if w.label == orphan.serving())
+                served.wait_for(r"INFO worker\] worker=worker-\w stream\.id=1 connection\.id=conn-1 "
+                                r"its director is gone; stream dropped$")
+                self.assertIsNone(served.find(r"director ended the call$"))
             client = self.cluster.start_client(*REQUEST)
             self.assert_clean(client, 100)
             self.assertEqual(client.text(), expected)
