@@ -1,0 +1,443 @@
+/* QUIC as a client must not speak it: RFC 9000, RFC 9001 and RFC 9221 name the error of each case.
+ * The packets are forged and sealed with the right keys. Beside all of them one honest client keeps
+ * its connection. */
+#include <dlfcn.h>
+
+#include "abuse/beside.h"
+#include "abuse/forge.h"
+#include "base/varint.h"
+#include "quic/conn_internal.h"
+
+/* RFC 9000, section 20.1; 0x100 and more are TLS alerts (RFC 9001, section 4.8). */
+enum {
+    IGNORED = 0,
+    FLOW_CONTROL_ERROR = 0x3,
+    STREAM_LIMIT_ERROR = 0x4,
+    STREAM_STATE_ERROR = 0x5,
+    FINAL_SIZE_ERROR = 0x6,
+    FRAME_ENCODING_ERROR = 0x7,
+    TRANSPORT_PARAMETER_ERROR = 0x8,
+    CONNECTION_ID_LIMIT_ERROR = 0x9,
+    PROTOCOL_VIOLATION = 0xa,
+    INVALID_TOKEN = 0xb,
+    CRYPTO_BUFFER_EXCEEDED = 0xd,
+    KEY_UPDATE_ERROR = 0xe,
+    UNEXPECTED_MESSAGE = 0x10a,
+    NO_APPLICATION_PROTOCOL = 0x178,
+    MISSING_EXTENSION = 0x16d
+};
+
+#define TOKEN "*77:16"
+#define NEW_ID(sequence, byte) "18 v" #sequence " v0 08 *" #byte ":8 " TOKEN " "
+
+typedef struct forged {
+    const char *name;
+    const char *frames;
+    uint64_t code;
+    unsigned first_bits;
+} forged;
+
+/* The server has opened the unidirectional streams 3, 7 and 11; it allows 128 bidirectional and 8
+ * unidirectional ones, 256 KiB on each and 16 MiB in all. */
+static const forged packets[] = {
+    {"nothing wrong", "01", IGNORED, 0},
+    {"STREAM on the server's unidirectional stream", "0a v3 v1 61", STREAM_STATE_ERROR, 0},
+    {"STREAM on a server's stream that it never opened", "0a v1 v1 61", STREAM_STATE_ERROR, 0},
+    /* RFC 9000, section 19.4, wants STREAM_STATE_ERROR; the QUIC library closes with another code.
+     */
+    {"RESET_STREAM of the server's unidirectional stream", "04 v3 v0 v0", PROTOCOL_VIOLATION, 0},
+    {"RESET_STREAM of a stream never opened", "04 v1 v0 v0", STREAM_STATE_ERROR, 0},
+    {"STREAM_DATA_BLOCKED of the server's stream", "15 v3 v0", STREAM_STATE_ERROR, 0},
+    {"STREAM_DATA_BLOCKED of a stream never opened", "15 v1 v0", STREAM_STATE_ERROR, 0},
+    {"STOP_SENDING of the client's stream", "05 v2 v0", STREAM_STATE_ERROR, 0},
+    {"STOP_SENDING of a stream never opened", "05 v1 v0", STREAM_STATE_ERROR, 0},
+    {"STOP_SENDING of a unidirectional stream never opened", "05 v31 v0", STREAM_STATE_ERROR, 0},
+    {"MAX_STREAM_DATA of the client's stream", "11 v2 v9", STREAM_STATE_ERROR, 0},
+    {"MAX_STREAM_DATA of a stream never opened", "11 v1 v9", STREAM_STATE_ERROR, 0},
+    {"MAX_STREAM_DATA of a unidirectional stream never opened", "11 v31 v9", STREAM_STATE_ERROR, 0},
+    {"STREAM at the limit", "0a v508 v1 61", IGNORED, 0},
+    {"STREAM beyond the limit", "0a v512 v1 61", STREAM_LIMIT_ERROR, 0},
+    {"STREAM beyond the unidirectional limit", "0a v34 v1 61", STREAM_LIMIT_ERROR, 0},
+    {"STREAM of the greatest number", "0a v0x3ffffffffffffffc v1 61", STREAM_LIMIT_ERROR, 0},
+    {"RESET_STREAM beyond the limit", "04 v512 v0 v0", STREAM_LIMIT_ERROR, 0},
+    {"STOP_SENDING beyond the limit", "05 v512 v0", STREAM_LIMIT_ERROR, 0},
+    {"MAX_STREAM_DATA beyond the limit", "11 v512 v9", STREAM_LIMIT_ERROR, 0},
+    {"STREAM_DATA_BLOCKED beyond the limit", "15 v512 v0", STREAM_LIMIT_ERROR, 0},
+    {"the last byte of a stream's window", "0e v0 v262143 v1 61", IGNORED, 0},
+    {"a byte beyond a stream's window", "0e v0 v262144 v1 61", FLOW_CONTROL_ERROR, 0},
+    {"RESET_STREAM beyond a stream's window", "04 v0 v0 v262145", FLOW_CONTROL_ERROR, 0},
+    {"a stream beyond 2^62", "0e v0 v0x3fffffffffffffff v1 61", FLOW_CONTROL_ERROR, 0},
+    {"bytes behind the end", "0b v0 v1 61 0e v0 v1 v1 62", FINAL_SIZE_ERROR, 0},
+    {"an end before bytes that came", "0e v0 v9 v1 61 0b v0 v1 61", FINAL_SIZE_ERROR, 0},
+    {"two ends", "0b v0 v1 61 0f v0 v5 v1 61", FINAL_SIZE_ERROR, 0},
+    {"RESET_STREAM with another end", "0b v0 v2 6161 04 v0 v0 v5", FINAL_SIZE_ERROR, 0},
+    {"RESET_STREAM before bytes that came", "0a v0 v5 *61:5 04 v0 v0 v2", FINAL_SIZE_ERROR, 0},
+    {"two RESET_STREAM with two ends", "04 v0 v0 v2 04 v0 v0 v5", FINAL_SIZE_ERROR, 0},
+    {"MAX_STREAMS above 2^60", "12 v0x1000000000000001", FRAME_ENCODING_ERROR, 0},
+    {"MAX_STREAMS of unidirectional ones above 2^60", "13 v0x1000000000000001",
+     FRAME_ENCODING_ERROR, 0},
+    {"STREAMS_BLOCKED above 2^60", "16 v0x1000000000000001", FRAME_ENCODING_ERROR, 0},
+    {"STREAMS_BLOCKED of unidirectional ones above 2^60", "17 v0x1000000000000001",
+     FRAME_ENCODING_ERROR, 0},
+    {"NEW_CONNECTION_ID without id", "18 v9 v0 00 " TOKEN, FRAME_ENCODING_ERROR, 0},
+    {"NEW_CONNECTION_ID with an id of 21 bytes", "18 v9 v0 15 *61:21 " TOKEN, FRAME_ENCODING_ERROR,
+     0},
+    {"NEW_CONNECTION_ID that retires itself", "18 v9 v10 08 *61:8 " TOKEN, FRAME_ENCODING_ERROR, 0},
+    {"NEW_CONNECTION_ID with two ids of one number", NEW_ID(1, 61), PROTOCOL_VIOLATION, 0},
+    {"NEW_CONNECTION_ID with two numbers of one id",
+     "18 v90 v90 08 *61:8 " TOKEN " 18 v91 v90 08 *61:8 " TOKEN, PROTOCOL_VIOLATION, 0},
+    {"more connection ids than allowed",
+     NEW_ID(20, 61) NEW_ID(21, 62) NEW_ID(22, 63) NEW_ID(23, 64) NEW_ID(24, 65) NEW_ID(25, 66)
+         NEW_ID(26, 67) NEW_ID(27, 68) NEW_ID(28, 69),
+     CONNECTION_ID_LIMIT_ERROR, 0},
+    {"RETIRE_CONNECTION_ID that was never issued", "19 v1000", PROTOCOL_VIOLATION, 0},
+    {"RETIRE_CONNECTION_ID of the packet's own id", "19 v0", PROTOCOL_VIOLATION, 0},
+    {"HANDSHAKE_DONE of a client", "1e", PROTOCOL_VIOLATION, 0},
+    {"NEW_TOKEN of a client", "07 v1 61", PROTOCOL_VIOLATION, 0},
+    {"ACK of what was never sent", "02 v100000 v0 v0 v0", PROTOCOL_VIOLATION, 0},
+    {"ACK below zero", "02 v0 v0 v0 v5", FRAME_ENCODING_ERROR, 0},
+    {"ACK with a range below zero", "02 v0 v0 v1 v0 v5 v5", FRAME_ENCODING_ERROR, 0},
+    {"ACK with more ranges than bytes", "02 v0 v0 v1000 v0", FRAME_ENCODING_ERROR, 0},
+    {"PATH_RESPONSE that nobody asked for", "1b *61:8", IGNORED, 0},
+    {"reserved bit 0x08", "01", PROTOCOL_VIOLATION, 0x08},
+    {"reserved bit 0x10", "01", PROTOCOL_VIOLATION, 0x10},
+    {"a packet without frames", "", PROTOCOL_VIOLATION, 0},
+    {"an unknown frame", "1f", FRAME_ENCODING_ERROR, 0},
+    {"an unknown frame of two bytes", "7abc", FRAME_ENCODING_ERROR, 0},
+    {"a frame type that is longer than it need be", "4001", FRAME_ENCODING_ERROR, 0},
+    {"DATAGRAM that was not agreed on", "30 61", PROTOCOL_VIOLATION, 0},
+    {"a frame that is cut", "04 v0", FRAME_ENCODING_ERROR, 0},
+    {"STREAM longer than its packet", "0a v0 v100 61", FRAME_ENCODING_ERROR, 0},
+    {"CRYPTO beyond 2^62", "06 v0x3fffffffffffffff v1 61", FRAME_ENCODING_ERROR, 0},
+    {"CRYPTO that nobody can keep", "06 v10000000 v1 61", CRYPTO_BUFFER_EXCEEDED, 0},
+    {"a TLS KeyUpdate", "06 v0 v5 1800000100", UNEXPECTED_MESSAGE, 0},
+    {"a TLS Finished once more", "06 v0 v4 14000000", UNEXPECTED_MESSAGE, 0},
+    {"CONNECTION_CLOSE longer than its packet", "1c v0 v0 v100", FRAME_ENCODING_ERROR, 0},
+    {"the fixed bit is missing", "01", IGNORED, 0x40},
+};
+
+/* Does the server still have the connection of the attacker? */
+static bool is_served(world *w) {
+    rpcnet_server_stats stats;
+    rpcnet_server_get_stats(w->server, &stats);
+    return stats.connections_open == 2;
+}
+
+static bool judge_close(const char *name, const raw_peer *peer, uint64_t code) {
+    bool right = peer->closed && peer->close.cause == RN_CLOSE_PEER && !peer->close.application &&
+                 peer->close.code == code;
+    if (!right) {
+        print_error("%s: closed %d, cause %d, application %d, code 0x%llx (%s)\n", name,
+                    peer->closed, peer->close.cause, peer->close.application,
+                    (unsigned long long)peer->close.code, peer->close.text);
+    }
+    return right;
+}
+
+static void script_into(const char *text, rn_buffer *out) {
+    rn_buffer_init(out, FORGE_DATAGRAM_MAX);
+    script_bytes(text, out);
+}
+
+static bool run_packet(world *w, const forged *f) {
+    static raw_peer peer;
+    uint8_t packet[FORGE_DATAGRAM_MAX];
+    rn_buffer frames;
+    beside_attach(w, &peer, "h3");
+    assert_true(peer.established);
+    script_into(f->frames, &frames);
+    /* The acknowledgement of a packet that our own side does not know would confuse it. */
+    peer.deaf = f->code == IGNORED;
+    forge_send(&peer, packet,
+               forge_short(&peer, f->first_bits, 0, rn_buffer_bytes(&frames), packet));
+    rn_buffer_fini(&frames);
+    run_ms(w, 300);
+    bool right = f->code == IGNORED ? is_served(w) : judge_close(f->name, &peer, f->code);
+    if (!right && f->code == IGNORED) {
+        print_error("%s: the connection is gone\n", f->name);
+    }
+    beside_detach(&peer);
+    /* What is left of the connection goes with the idle timeout; the next case counts anew. */
+    run_ms(w, 40000);
+    return right;
+}
+
+static void frames_of_a_client(void **state) {
+    probe honest;
+    world *w = beside_start(&honest);
+    unsigned failures = 0;
+    (void)state;
+    for (size_t i = 0; i < sizeof packets / sizeof packets[0]; i++) {
+        failures += !run_packet(w, &packets[i]);
+        beside_check(w, &honest);
+    }
+    assert_int_equal(failures, 0);
+    beside_end(w, &honest);
+}
+
+/* More than the connection's window, though no stream exceeds its own. */
+static void the_window_of_all_streams(void **state) {
+    static raw_peer peer;
+    uint8_t packet[FORGE_DATAGRAM_MAX];
+    probe honest;
+    rn_buffer frames;
+    world *w = beside_start(&honest);
+    (void)state;
+    beside_attach(w, &peer, "h3");
+    rn_buffer_init(&frames, FORGE_DATAGRAM_MAX);
+    for (unsigned i = 0; i < 65; i++) {
+        char text[64];
+        (void)snprintf(text, sizeof text, "0e v%u v262143 v1 61", 4 * i);
+        script_bytes(text, &frames);
+    }
+    forge_send(&peer, packet, forge_short(&peer, 0, 0, rn_buffer_bytes(&frames), packet));
+    rn_buffer_fini(&frames);
+    run_ms(w, 300);
+    assert_true(judge_close("65 streams", &peer, FLOW_CONTROL_ERROR));
+    beside_check(w, &honest);
+    beside_detach(&peer);
+    beside_end(w, &honest);
+}
+
+/* ---- Initial packets ---- */
+
+/* Anybody who has seen the client's first packet can forge the next one, so a wrong one is no error
+ * of the client's: it is thrown away, and the handshake goes on. */
+static void forged_initial_packets(void **state) {
+    static const forged initials[] = {
+        {"STREAM", "0a v0 v1 61", IGNORED, 0},
+        {"HANDSHAKE_DONE", "1e", IGNORED, 0},
+        {"MAX_DATA", "10 v9", IGNORED, 0},
+        {"NEW_CONNECTION_ID", NEW_ID(1, 61), IGNORED, 0},
+        {"an application's CONNECTION_CLOSE", "1d v0 v0", IGNORED, 0},
+        {"an unknown frame", "1f", IGNORED, 0},
+        {"CRYPTO beyond 2^62", "06 v0x3fffffffffffffff v1 61", IGNORED, 0},
+        {"CRYPTO that nobody can keep", "06 v10000000 v1 61", IGNORED, 0},
+        {"ACK of what was never sent", "02 v500 v0 v0 v0", IGNORED, 0},
+        {"reserved bit 0x04", "01", IGNORED, 0x04},
+        {"reserved bit 0x08", "01", IGNORED, 0x08},
+    };
+    probe honest;
+    world *w = beside_start(&honest);
+    (void)state;
+    for (size_t i = 0; i < sizeof initials / sizeof initials[0]; i++) {
+        static raw_peer peer;
+        uint8_t packet[FORGE_DATAGRAM_MAX];
+        rn_buffer frames;
+        raw_options connect = {
+            .alpn = "h3", .connect = SERVER_ADDRESS, .expect = {.identity = IDENTITY}};
+        raw_peer_start(&peer, w->sim, rn_sim_host_new(w->sim, CLIENT_HOST), &connect);
+        run_ms(w, 1);
+        script_into(initials[i].frames, &frames);
+        const ngtcp2_cid *destination = ngtcp2_conn_get_client_initial_dcid(peer.conn->quic);
+        const ngtcp2_cid *source = &peer.conn->own_ids[0].id;
+        forge_initial_options options = {.destination_len = destination->datalen,
+                                         .source_len = source->datalen,
+                                         .frames = rn_buffer_bytes(&frames),
+                                         .pad = true,
+                                         .number = 50,
+                                         .first_bits = initials[i].first_bits};
+        memcpy(options.destination, destination->data, destination->datalen);
+        memcpy(options.source, source->data, source->datalen);
+        forge_send(&peer, packet, forge_initial(&options, packet));
+        rn_buffer_fini(&frames);
+        raw_peer_settle(&peer);
+        if (!peer.established || peer.closed) {
+            fail_msg("%s ended the handshake", initials[i].name);
+        }
+        beside_detach(&peer);
+        beside_check(w, &honest);
+    }
+    beside_end(w, &honest);
+}
+
+/* What anybody could have sent in anybody's name gets no answer that says why, and leaves nothing
+ * behind. */
+static void a_first_packet_that_is_none(void **state) {
+    static const char *const first[] = {
+        "01", "0a v0 v1 61", "1f", "06 v10 v4 01000000", "06 v0 v4 14000000", "06 v10000000 v1 61",
+    };
+    static raw_peer peer;
+    probe honest;
+    world *w = beside_start(&honest);
+    (void)state;
+    beside_attach(w, &peer, "h3");
+    peer.deaf = true;
+    for (size_t i = 0; i < sizeof first / sizeof first[0]; i++) {
+        uint8_t packet[FORGE_DATAGRAM_MAX];
+        rn_buffer frames;
+        script_into(first[i], &frames);
+        forge_initial_options options = {
+            .destination_len = 8, .source_len = 8, .frames = rn_buffer_bytes(&frames), .pad = true};
+        memset(options.destination, (int)(0x10 + i), options.destination_len);
+        forge_send(&peer, packet, forge_initial(&options, packet));
+        rn_buffer_fini(&frames);
+        beside_check(w, &honest);
+    }
+    beside_detach(&peer);
+    beside_end(w, &honest);
+}
+
+static void retry_tokens(void **state) {
+    static const struct {
+        const char *token;
+        uint64_t code;                  /* IGNORED: the server goes on without the token */
+    } cases[] = {{"b7", INVALID_TOKEN}, /* the first byte of our Retry tokens */
+                 {"b7 *61:16", INVALID_TOKEN},  {"b7 *61:64", INVALID_TOKEN},
+                 {"b7 *61:500", INVALID_TOKEN}, {"36", IGNORED}, /* of NEW_TOKEN */
+                 {"36 *61:64", IGNORED},        {"00 *61:64", IGNORED}};
+    probe honest;
+    world *w = beside_start(&honest);
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        static raw_peer peer;
+        uint8_t packet[FORGE_DATAGRAM_MAX];
+        uint64_t code = IGNORED;
+        rn_buffer token;
+        beside_attach(w, &peer, "h3");
+        script_into(cases[i].token, &token);
+        static const uint8_t ping[] = {0x01};
+        forge_initial_options options = {.destination_len = 8,
+                                         .source_len = 8,
+                                         .token = rn_buffer_bytes(&token),
+                                         .frames = rn_bytes_of(ping, sizeof ping),
+                                         .pad = true};
+        memset(options.destination, (int)(0x10 + i), options.destination_len);
+        peer.deaf = true;
+        forge_send(&peer, packet, forge_initial(&options, packet));
+        rn_buffer_fini(&token);
+        run_ms(w, 30);
+        bool answered = forge_read_close(&options, peer.last, peer.last_len, &code);
+        assert_int_equal(answered, cases[i].code != IGNORED);
+        assert_int_equal(code, cases[i].code);
+        beside_detach(&peer);
+        beside_check(w, &honest);
+    }
+    beside_end(w, &honest);
+}
+
+/* ---- transport parameters ---- */
+
+typedef struct parameters {
+    const char *name;
+    const char *drop; /* id of a parameter that is left out, hexadecimal; "": none */
+    const char *add;
+    uint64_t code;
+} parameters;
+
+static const parameters tables[] = {
+    {"nothing wrong", "", "", IGNORED},
+    {"an unknown parameter", "", "v0x7f7f v2 6161", IGNORED},
+    {"no initial_source_connection_id", "0f", "", TRANSPORT_PARAMETER_ERROR},
+    {"another initial_source_connection_id", "0f", "0f v4 61616161", TRANSPORT_PARAMETER_ERROR},
+    {"original_destination_connection_id of a client", "", "00 v4 61616161",
+     TRANSPORT_PARAMETER_ERROR},
+    {"retry_source_connection_id of a client", "", "10 v4 61616161", TRANSPORT_PARAMETER_ERROR},
+    {"stateless_reset_token of a client", "", "02 v16 " TOKEN, TRANSPORT_PARAMETER_ERROR},
+    {"preferred_address of a client", "", "0d v45 *00:24 04 61616161 " TOKEN,
+     TRANSPORT_PARAMETER_ERROR},
+    {"max_udp_payload_size of 1199", "03", "03 v2 v1199", TRANSPORT_PARAMETER_ERROR},
+    {"ack_delay_exponent of 21", "0a", "0a v1 v21", TRANSPORT_PARAMETER_ERROR},
+    {"max_ack_delay of 2^14", "0b", "0b v4 v16384", TRANSPORT_PARAMETER_ERROR},
+    {"active_connection_id_limit of 1", "0e", "0e v1 v1", TRANSPORT_PARAMETER_ERROR},
+    {"initial_max_streams_bidi above 2^60", "08", "08 v8 v0x1000000000000001",
+     TRANSPORT_PARAMETER_ERROR},
+    {"initial_max_streams_uni above 2^60", "09", "09 v8 v0x1000000000000001",
+     TRANSPORT_PARAMETER_ERROR},
+    {"disable_active_migration with a value", "0c", "0c v1 61", TRANSPORT_PARAMETER_ERROR},
+    {"an integer that is cut", "04", "04 v1 80", TRANSPORT_PARAMETER_ERROR},
+    {"an integer with more behind it", "04", "04 v2 0101", TRANSPORT_PARAMETER_ERROR},
+    {"a parameter longer than all", "", "v0x7f7f v100 61", TRANSPORT_PARAMETER_ERROR},
+    {"a connection id of 21 bytes", "0f", "0f v21 *61:21", TRANSPORT_PARAMETER_ERROR},
+};
+
+/* What the client's parameters become on their way into the ClientHello; NULL: nothing. */
+static const parameters *mutation;
+
+static size_t drop_parameter(uint8_t *data, size_t len, uint64_t drop) {
+    const uint8_t *cursor = data;
+    const uint8_t *end = data + len;
+    uint8_t *out = data;
+    while (cursor < end) {
+        const uint8_t *begin = cursor;
+        uint64_t id = 0;
+        uint64_t value_len = 0;
+        assert_int_equal(rn_varint_read(&cursor, end, &id), RPCNET_OK);
+        assert_int_equal(rn_varint_read(&cursor, end, &value_len), RPCNET_OK);
+        cursor += value_len;
+        if (id != drop) {
+            memmove(out, begin, (size_t)(cursor - begin));
+            out += cursor - begin;
+        }
+    }
+    return (size_t)(out - data);
+}
+
+/* Stands before the QUIC library's function of this name, which the TLS glue calls. */
+ngtcp2_ssize ngtcp2_conn_encode_local_transport_params(ngtcp2_conn *conn, uint8_t *dest,
+                                                       size_t destlen) {
+    ngtcp2_ssize (*real)(ngtcp2_conn *, uint8_t *, size_t);
+    void *symbol = dlsym(RTLD_NEXT, "ngtcp2_conn_encode_local_transport_params");
+    memcpy(&real, &symbol, sizeof real);
+    ngtcp2_ssize len = real(conn, dest, destlen);
+    if (mutation == NULL || ngtcp2_conn_is_server(conn) || len < 0) {
+        return len;
+    }
+    rn_buffer added;
+    rn_buffer_init(&added, 256);
+    script_bytes(mutation->add, &added);
+    if (mutation->drop[0] != '\0') {
+        len = (ngtcp2_ssize)drop_parameter(dest, (size_t)len, strtoull(mutation->drop, NULL, 16));
+    }
+    assert_true((size_t)len + added.len <= destlen);
+    if (added.len > 0) {
+        memcpy(dest + len, added.data, added.len);
+    }
+    len += (ngtcp2_ssize)added.len;
+    rn_buffer_fini(&added);
+    return len;
+}
+
+static void transport_parameters(void **state) {
+    probe honest;
+    world *w = beside_start(&honest);
+    unsigned failures = 0;
+    (void)state;
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
+        static raw_peer peer;
+        mutation = &tables[i];
+        beside_attach(w, &peer, "h3");
+        mutation = NULL;
+        if (tables[i].code == IGNORED) {
+            failures += !peer.established;
+        } else {
+            failures += !judge_close(tables[i].name, &peer, tables[i].code);
+        }
+        beside_detach(&peer);
+        beside_check(w, &honest);
+    }
+    assert_int_equal(failures, 0);
+    beside_end(w, &honest);
+}
+
+static void no_common_protocol(void **state) {
+    static raw_peer peer;
+    probe honest;
+    world *w = beside_start(&honest);
+    (void)state;
+    beside_attach(w, &peer, "nothing");
+    assert_true(judge_close("another protocol", &peer, NO_APPLICATION_PROTOCOL));
+    beside_check(w, &honest);
+    beside_detach(&peer);
+    beside_end(w, &honest);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(frames_of_a_client),     cmocka_unit_test(the_window_of_all_streams),
+        cmocka_unit_test(forged_initial_packets), cmocka_unit_test(a_first_packet_that_is_none),
+        cmocka_unit_test(retry_tokens),           cmocka_unit_test(transport_parameters),
+        cmocka_unit_test(no_common_protocol),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
