@@ -91,7 +91,7 @@ class Output:
 class Process:
     """A program that runs. Its standard output is `out`, its log `err`."""
 
-    def __init__(self, folder, name, command, environment=None, cwd=None):
+    def __init__(self, folder, name, command, environment=None, cwd=None, stdin=False):
         self.name = name
         self.command = [str(word) for word in command]
         self.changed = threading.Condition()
@@ -100,7 +100,7 @@ class Process:
         guard = [SETPRIV, "--pdeathsig", "KILL"] if SETPRIV else []
         self._popen = subprocess.Popen(
             guard + self.command,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=clean_environment(environment),
@@ -188,6 +188,11 @@ class Process:
             except ProcessLookupError:
                 pass  # it has just ended
 
+    def say(self, line):
+        """Writes a line to its standard input."""
+        self._popen.stdin.write(line.encode() + b"\n")
+        self._popen.stdin.flush()
+
     def kill(self):
         """Ends it and whatever it has started, at once."""
         self.killed = True
@@ -196,6 +201,8 @@ class Process:
         except ProcessLookupError:
             pass
         self._reaper.join()
+        if self._popen.stdin:
+            self._popen.stdin.close()
 
     def crash(self):
         """What it should never have said or done, or None."""

@@ -1,0 +1,46 @@
+"""The worker lives, but one of its streams does not move: that one is moved, the others stay."""
+
+import re
+
+from cluster import CALM, main
+from disturbed import DisturbedTest
+
+STREAMS = 3
+TOKENS = 200
+STALL_AFTER = 20
+REQUEST = ("--prompt", "the river", "--seed", "7", "--tokens", str(TOKENS))
+# A hanging process does not count here. A healthy stream is never silent for so long, not even on a
+# busy machine.
+ATTENTIVE = ("--probe-interval", "1s", "--hang-timeout", "60s", "--stall-min", "3s")
+
+
+class Stall(DisturbedTest):
+    def test_one_stream_stalls(self):
+        expected = self.reference(*REQUEST, streams=STREAMS)
+        director = self.start_director(*ATTENTIVE, "--preferred-worker", "worker-a")
+        first = self.cluster.start_worker("worker-a", *CALM, "--token-interval", "10ms",
+                                          "--stall-after", str(STALL_AFTER))
+        second = self.cluster.start_worker("worker-b", *CALM, "--token-interval", "10ms")
+        client = self.cluster.start_client(*REQUEST, "--streams", str(STREAMS))
+        stream = first.wait_for(r"stream\.id=(\d+) connection\.id=conn-1 simulating a stall after "
+                                rf"{STALL_AFTER} tokens$").group(1)
+        director.wait_for(rf"stream\.id={stream} connection\.id=conn-1 .*from=worker-a "
+                          r"reason=stalled swaps\.total=1 stream moved$")
+        first.wait_for(rf"stream\.id={stream} connection\.id=conn-1 "
+                       r"(stream cancelled by director|code=\w+ director ended the call)$")
+        summary = self.assert_survived(client, expected, {"stalled": 1}, TOKENS, [first, second])
+        swap = summary["swaps"][0]
+        self.assertEqual((swap["stream"], swap["from"], swap["to"], swap["sequence"],
+                          swap["message"]),
+                         (int(stream), "worker-a", "worker-b", STALL_AFTER + 1,
+                          "worker-a stopped making progress"))
+        # The worker itself was never suspected, and the others stayed with it.
+        counted = self.metrics()
+        self.assertEqual((counted["suspicions_total"], counted["false_suspicions_total"]), (0, 0))
+        served = set(re.findall(r"stream\.id=(\d+) .*stream complete$", first.err.text(), re.M))
+        self.assertEqual(served, {str(n) for n in range(1, STREAMS + 1)} - {stream})
+        self.cluster.end()
+
+
+if __name__ == "__main__":
+    main()
