@@ -2,10 +2,13 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/text.h"
 #include "client/client.h"
 #include "common/message.h"
 #include "connection_swap.pb-c.h"
 #include "swap/reason.h"
+
+enum { PROMPT_SHOWN_MAX = 512 };
 
 static rn_bytes text_of(const char *text) {
     return rn_bytes_text(text != NULL ? text : "");
@@ -193,8 +196,10 @@ void rn_client_stream_start(rn_client_stream *stream) {
     request.tokens = config->tokens;
     request.seed = config->seed + (stream->number - 1);
     request.pace_us = config->pace_ns / RN_MICROSECOND;
+    char shown[PROMPT_SHOWN_MAX];
     RN_INFO(client->program.log, client->program.target,
-            "prompt=%s issuing streaming request to director", request.prompt);
+            "prompt=%s issuing streaming request to director",
+            rn_text_value(rn_bytes_text(request.prompt), shown, sizeof shown));
     int result =
         rpcnet_call_new(&stream->call, client->channel, "/connection_swap.Inference/Generate",
                         &options, &callbacks, stream);

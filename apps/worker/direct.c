@@ -23,7 +23,8 @@ static void on_message(rpcnet_call *call, const void *data, size_t len, void *us
         worker->counters.direct_calls++;
         RN_INFO(worker->program.log, worker->program.target,
                 "worker=%s stream.id=%" PRIu64 " connection.id=%s prompt=%s accepted direct call",
-                worker->config.label, task->stream_id, task->connection_id, task->generator.prompt);
+                worker->config.label, task->stream_id, task->connection_id,
+                task->generator.prompt_value);
         rn_task_run(task);
     }
 }

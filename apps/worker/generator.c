@@ -17,6 +17,11 @@ typedef struct said {
     size_t len;
 } said;
 
+static void keep_prompt(rn_generator *generator, rn_bytes prompt) {
+    rn_text_escape(prompt, generator->prompt, sizeof generator->prompt);
+    rn_text_value(prompt, generator->prompt_value, sizeof generator->prompt_value);
+}
+
 int rn_generator_start(rn_generator *generator, const rn_model *model, rn_bytes request) {
     ConnectionSwap__GenerateRequest *message =
         connection_swap__generate_request__unpack(NULL, request.len, request.data);
@@ -27,7 +32,7 @@ int rn_generator_start(rn_generator *generator, const rn_model *model, rn_bytes 
     *generator = (rn_generator){.model = model, .tokens = message->tokens};
     uint64_t pace_us = message->pace_us < PACE_MAX_US ? message->pace_us : PACE_MAX_US;
     generator->pace_ns = pace_us * RN_MICROSECOND;
-    rn_text_escape(prompt, generator->prompt, sizeof generator->prompt);
+    keep_prompt(generator, prompt);
     rn_generation_start(&generator->generation, model, prompt, message->seed);
     connection_swap__generate_request__free_unpacked(message, NULL);
     return RPCNET_OK;
@@ -63,7 +68,7 @@ int rn_generator_chat(rn_generator *generator, rn_bytes bytes) {
         result = add_text(generator, words);
     } else {
         generator->begun = true;
-        rn_text_escape(words, generator->prompt, sizeof generator->prompt);
+        keep_prompt(generator, words);
         rn_generation_start(&generator->generation, generator->model, words, 0);
     }
     if (result == RPCNET_OK) {

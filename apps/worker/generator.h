@@ -32,6 +32,7 @@ typedef struct rn_generator {
     bool half_closed; /* of a chat: its last message has come */
     rn_buffer texts;  /* of a chat: to be mixed in, see generator.c */
     char prompt[RN_GENERATOR_PROMPT_SHOWN];
+    char prompt_value[RN_GENERATOR_PROMPT_SHOWN]; /* the same as a value of a log line */
 } rn_generator;
 
 /* Begins with a GenerateRequest. RPCNET_ERR_PARSE. */

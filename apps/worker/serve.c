@@ -61,7 +61,8 @@ static void begin(rn_task *task, const rn_assignment *assignment) {
     RN_INFO(worker->program.log, worker->program.target,
             "worker=%s stream.id=%" PRIu64 " connection.id=%s prompt=%s "
             "accepted handoff from director",
-            worker->config.label, task->stream_id, task->connection_id, task->generator.prompt);
+            worker->config.label, task->stream_id, task->connection_id,
+            task->generator.prompt_value);
     rn_task_run(task);
 }
 

@@ -83,6 +83,49 @@ const char *rn_text_escape(rn_bytes bytes, char *out, size_t size) {
     return out;
 }
 
+/* Of what will not be cut off: `size` bytes are enough to know. */
+static bool is_plain_word(rn_bytes bytes, size_t size) {
+    bool plain = bytes.len > 0;
+    for (size_t len = bytes.len; bytes.len > 0 && plain && len - bytes.len < size;) {
+        char piece[RN_TEXT_PIECE_MAX];
+        size_t piece_len;
+        size_t taken = rn_text_piece(bytes, piece, &piece_len);
+        plain = piece_len == taken && memchr(" =\"\\", bytes.data[0], 4) == NULL;
+        bytes = rn_bytes_of(bytes.data + taken, bytes.len - taken);
+    }
+    return plain;
+}
+
+const char *rn_text_value(rn_bytes bytes, char *out, size_t size) {
+    static const char ending[] = "…\"";
+    assert(size > sizeof ending);
+    if (is_plain_word(bytes, size)) {
+        return rn_text_escape(bytes, out, size);
+    }
+    size_t len = 0;
+    size_t cut = 1; /* where the ending would go */
+    out[len++] = '"';
+    while (bytes.len > 0) {
+        char piece[1 + RN_TEXT_PIECE_MAX] = {'\\'};
+        size_t piece_len;
+        bool quoted = bytes.data[0] == '"' || bytes.data[0] == '\\';
+        size_t taken = rn_text_piece(bytes, piece + quoted, &piece_len);
+        piece_len += quoted;
+        if (len + piece_len + sizeof "\"" > size) {
+            memcpy(out + cut, ending, sizeof ending);
+            return out;
+        }
+        memcpy(out + len, piece, piece_len);
+        len += piece_len;
+        if (len + sizeof ending <= size) {
+            cut = len;
+        }
+        bytes = rn_bytes_of(bytes.data + taken, bytes.len - taken);
+    }
+    memcpy(out + len, "\"", sizeof "\"");
+    return out;
+}
+
 bool rn_text_is_utf8(rn_bytes bytes) {
     while (bytes.len > 0) {
         uint32_t code;

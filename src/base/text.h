@@ -21,6 +21,12 @@ size_t rn_text_piece(rn_bytes bytes, char out[RN_TEXT_PIECE_MAX], size_t *out_le
  * `size` >= 4. Returns `out`. */
 const char *rn_text_escape(rn_bytes bytes, char *out, size_t size);
 
+/* Writes `bytes` as the value of a `key=value` on a log line, so that it cannot pass for more keys.
+ * A plain word, which has no space, '=', '"' or backslash and nothing to escape, is written as it
+ * is; all else, and nothing, in double quotes, with a backslash before '"' and before a backslash.
+ * What does not fit is cut and ends in "…". `size` >= 6. Returns `out`. */
+const char *rn_text_value(rn_bytes bytes, char *out, size_t size);
+
 bool rn_text_is_utf8(rn_bytes bytes);
 
 /* How many single-character insertions, deletions, replacements and swaps of neighbours lead from

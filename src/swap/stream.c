@@ -253,6 +253,14 @@ rn_swap_action rn_swap_stream_cancel(rn_swap_stream *stream) {
     return action;
 }
 
+rn_swap_action rn_swap_stream_expire(rn_swap_stream *stream) {
+    rn_swap_action action = {0};
+    if (stream->state != RN_SWAP_DONE) {
+        end_deadline(stream, &action);
+    }
+    return action;
+}
+
 rn_swap_action rn_swap_stream_give_up(rn_swap_stream *stream) {
     rn_swap_action action = {0};
     if (stream->state == RN_SWAP_DONE || !rn_journal_resumable(&stream->journal)) {

@@ -207,6 +207,8 @@ rn_swap_action rn_swap_stream_fault(rn_swap_stream *stream, uint64_t now_ns, rn_
 rn_swap_action rn_swap_stream_client_message(rn_swap_stream *stream, rn_bytes payload);
 rn_swap_action rn_swap_stream_half_close(rn_swap_stream *stream);
 rn_swap_action rn_swap_stream_cancel(rn_swap_stream *stream);
+/* Somebody else has found the deadline passed. END, or NOTHING when the stream has ended. */
+rn_swap_action rn_swap_stream_expire(rn_swap_stream *stream);
 
 /* ── time and memory ── */
 

@@ -19,7 +19,7 @@ enum {
     /* Kept for a ring without room: what credit (or the client's window) allows, and one message.
      */
     RN_RELAY_KEPT_MAX = 8 << 20,
-    RN_RELAY_PROMPT_MAX = 64 /* bytes of a prompt that the log shows */
+    RN_RELAY_PROMPT_SIZE = 64 /* what the log shows of a prompt, with the NUL */
 };
 
 /* Who looks on; either function may be NULL. Called inside, so they only take notes. */
@@ -114,8 +114,8 @@ typedef struct rn_relay {
     rpcnet_call *client;
     char connection_id[32]; /* "conn-<n>" */
     uint64_t stream_id;
-    char prompt[RN_RELAY_PROMPT_MAX * 4 + 1]; /* made safe for the log */
-    rn_buffer metadata;                       /* for Assignments */
+    char prompt[RN_RELAY_PROMPT_SIZE]; /* made safe for the log */
+    rn_buffer metadata;                /* for Assignments */
     size_t metadata_count;
 
     rn_swap_stream swap;

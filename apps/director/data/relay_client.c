@@ -5,6 +5,8 @@
 #include "director/data/relay_internal.h"
 #include "rpcnet/error.h"
 
+enum { DEADLINE_SLACK_MS = 50 };
+
 /* ---- down: to the client ---- */
 
 static int keep(rn_relay *relay, rn_bytes payload) {
@@ -114,12 +116,21 @@ static void on_half_close(rpcnet_call *call, void *user) {
     }
 }
 
+/* A client whose deadline has passed resets its call, which may come a little before our own timer
+ * goes off: the way there and the way back take different times. */
+static bool deadline_has_passed(const rn_relay *relay, int code) {
+    return code == RPCNET_GRPC_DEADLINE_EXCEEDED ||
+           rn_env_now(relay->data->env) + DEADLINE_SLACK_MS * RN_MILLISECOND >=
+               rpcnet_call_deadline(relay->client);
+}
+
 static void on_cancelled(rpcnet_call *call, int code, void *user) {
     rn_relay *relay = user;
     (void)call;
-    (void)code;
+    bool late = deadline_has_passed(relay, code);
     rn_buffer_clear(&relay->down);
-    if (relay->finishing || rn_relay_handle(relay, rn_swap_stream_cancel(&relay->swap))) {
+    if (relay->finishing || rn_relay_handle(relay, late ? rn_swap_stream_expire(&relay->swap)
+                                                        : rn_swap_stream_cancel(&relay->swap))) {
         rn_relay_del(relay);
     }
 }

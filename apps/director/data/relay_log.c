@@ -20,18 +20,16 @@ static const char generate[] = "/connection_swap.Inference/Generate";
  * for the prompt of a GenerateRequest (field 1). */
 void rn_log_peek(rn_relay *relay, rn_bytes message) {
     rn_wire_field field;
+    rn_bytes prompt = rn_bytes_of(NULL, 0);
     if (strcmp(rpcnet_call_path(relay->client), generate) != 0) {
         return;
     }
     while (message.len > 0 && rn_wire_next(&message, &field) == RPCNET_OK) {
         if (field.number == 1 && field.type == RN_WIRE_BYTES) {
-            rn_bytes shown = field.bytes;
-            if (shown.len > RN_RELAY_PROMPT_MAX) {
-                shown.len = RN_RELAY_PROMPT_MAX;
-            }
-            rn_text_escape(shown, relay->prompt, sizeof relay->prompt);
+            prompt = field.bytes;
         }
     }
+    rn_text_value(prompt, relay->prompt, sizeof relay->prompt);
 }
 
 void rn_log_opened(const rn_relay *relay) {

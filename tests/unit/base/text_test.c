@@ -64,6 +64,44 @@ static void test_cutting(void **state) {
     }
 }
 
+static void test_values(void **state) {
+    (void)state;
+    static const struct {
+        const char *in;
+        size_t size;
+        const char *out;
+    } values[] = {
+        {"prompt-0a1b", 64, "prompt-0a1b"},
+        {"gr\xc3\xbc\xc3\x9f", 64, "gr\xc3\xbc\xc3\x9f"},
+        {"", 6, "\"\""},
+        {"a b", 64, "\"a b\""},
+        {"x code=OK", 64, "\"x code=OK\""},
+        {"a=b", 64, "\"a=b\""},
+        {"say \"no\"", 64, "\"say \\\"no\\\"\""},
+        {"\"", 64, "\"\\\"\""},
+        {"a\\", 64, "\"a\\\\\""},
+        {"a\nb", 64, "\"a\\x0ab\""},
+        {"a\\x0ab", 64, "\"a\\\\x0ab\""},
+        {"\xff", 64, "\"\\xff\""},
+        /* cut: the quote is closed, and no escape is torn */
+        {"abcdef", 7, "abcdef"},
+        {"abcdefg", 7, "abc…"},
+        {"a b", 6, "\"a b\""},
+        {"a bc", 6, "\"…\""},
+        {"a bc", 7, "\"a bc\""},
+        {"a bcd", 7, "\"a…\""},
+        {"a \"bc", 9, "\"a \\\"bc\""},
+        {"a \"bcd", 9, "\"a …\""},
+    };
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+        char out[66];
+        memset(out, 'Z', sizeof out);
+        assert_string_equal(rn_text_value(rn_bytes_text(values[i].in), out, values[i].size),
+                            values[i].out);
+        assert_int_equal(out[values[i].size], 'Z');
+    }
+}
+
 static void test_utf8(void **state) {
     (void)state;
     assert_true(rn_text_is_utf8(rn_bytes_text("")));
@@ -92,9 +130,8 @@ static void test_distance(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_escaping),
-        cmocka_unit_test(test_cutting),
-        cmocka_unit_test(test_utf8),
+        cmocka_unit_test(test_escaping), cmocka_unit_test(test_cutting),
+        cmocka_unit_test(test_values),   cmocka_unit_test(test_utf8),
         cmocka_unit_test(test_distance),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -69,6 +69,19 @@ static void deadline_in_every_state(void **state) {
     }
 }
 
+/* The client's side of the call knows it first. */
+static void deadline_found_elsewhere(void **state) {
+    (void)state;
+    rn_swap_stream_open(&stream, now, now + RN_SECOND);
+    flow(1);
+    rn_swap_action action = rn_swap_stream_expire(&stream);
+    ends(action, RN_SWAP_CODE_DEADLINE_EXCEEDED, "the deadline has passed");
+    assert_true(action.close_worker);
+    assert_int_equal(counters.ended_deadline, 1);
+    assert_int_equal(rn_swap_stream_expire(&stream).kind, RN_SWAP_NOTHING);
+    assert_int_equal(rn_swap_stream_cancel(&stream).kind, RN_SWAP_NOTHING);
+}
+
 static void deadline_that_has_passed(void **state) {
     (void)state;
     ends(rn_swap_stream_open(&stream, now, now), RN_SWAP_CODE_DEADLINE_EXCEEDED,
@@ -91,6 +104,7 @@ int main(void) {
         TEST(client_messages_are_kept_and_forwarded),
         TEST(cancel_in_every_state),
         TEST(deadline_in_every_state),
+        TEST(deadline_found_elsewhere),
         TEST(deadline_that_has_passed),
         TEST(worker_lost_after_the_deadline),
     };
