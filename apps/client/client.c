@@ -13,7 +13,8 @@ enum { LAST_WORDS_MS = 10, TEXT_PATH_MAX = PATH_MAX };
 
 static void flush(void *user) {
     rn_client *client = user;
-    if (fflush(client->report.out) != 0 || client->report.failed) {
+    rn_report_flush(&client->report);
+    if (client->report.failed) {
         rn_program_fail(&client->program, "cannot write to standard output or file");
     }
 }
@@ -26,23 +27,27 @@ static void say_last_words(rn_client *client) {
     env->ops->timer_set(client->timer, rn_env_now(env) + LAST_WORDS_MS * RN_MILLISECOND);
 }
 
-static void finish(rn_client *client) {
-    rn_program *program = &client->program;
+static void sum_up(rn_client *client) {
     rpcnet_channel_stats stats = {0};
-    if (client->finishing) {
-        return;
-    }
-    client->finishing = true;
     rpcnet_channel_get_stats(client->channel, &stats);
-    for (uint64_t i = 0; i < client->config.streams; i++) {
+    for (uint64_t i = 0; i < client->config.streams && client->started; i++) {
         const rn_sequence *sequence = &client->streams[i].sequence;
         client->report.lost += sequence->lost;
         client->report.duplicated += sequence->duplicated;
         client->report.reordered += sequence->reordered;
     }
-    client->report.streams = client->config.streams;
+    client->report.streams = client->started ? client->config.streams : 0;
     rn_report_summary(&client->report, &stats, client->interrupted);
     flush(client);
+}
+
+static void finish(rn_client *client) {
+    rn_program *program = &client->program;
+    if (client->finishing) {
+        return;
+    }
+    client->finishing = true;
+    sum_up(client);
     if (!rn_report_is_clean(&client->report) || client->report.streams_failed > 0) {
         program->exit_code = RN_EXIT_RUNTIME;
     }
@@ -62,7 +67,11 @@ static void on_stop(void *user) {
     rn_client *client = user;
     client->interrupted = true;
     if (!client->started) {
-        rn_program_exit(&client->program, RN_EXIT_RUNTIME);
+        sum_up(client);
+        rn_program_fail_setting(&client->program, "target",
+                                "interrupted before %s was reached%s%s; no stream was started",
+                                client->config.target, client->trouble[0] != '\0' ? ": " : "",
+                                client->trouble);
         return;
     }
     for (uint64_t i = 0; i < client->config.streams; i++) {
@@ -83,6 +92,24 @@ static void start(rn_client *client) {
     }
 }
 
+/* What another attempt would not change. */
+static void give_up_if_hopeless(rn_client *client, enum rpcnet_loss loss, const char *text) {
+    const char *target = client->config.target;
+    if (loss == RPCNET_LOSS_REFUSED) {
+        rn_program_fail_setting(&client->program, "target",
+                                "%s: %s; is it a director's USER address, and is its "
+                                "certificate of the authority that --ca names?",
+                                target, text);
+    } else if (loss == RPCNET_LOSS_LOCAL &&
+               strcmp(text, rpcnet_strerror(RPCNET_ERR_PERMISSION)) == 0) {
+        rn_program_fail_setting(
+            &client->program, "target",
+            "cannot connect to %s: Operation not permitted (os error 1); a local security policy "
+            "blocks the QUIC socket: run outside of restricted environments or adjust permissions",
+            target);
+    }
+}
+
 static void on_state(rpcnet_channel *channel, enum rpcnet_channel_state state,
                      enum rpcnet_loss loss, const char *text, void *user) {
     (void)channel;
@@ -98,12 +125,7 @@ static void on_state(rpcnet_channel *channel, enum rpcnet_channel_state state,
         snprintf(client->trouble, sizeof client->trouble, "%s", text);
         RN_DEBUG(program->log, program->target, "target=%s err=%s cannot connect; trying again",
                  client->config.target, text);
-        if (loss == RPCNET_LOSS_REFUSED) {
-            rn_program_fail_setting(program, "target",
-                                    "%s: %s; is it a director's USER address, and is its "
-                                    "certificate of the authority that --ca names?",
-                                    client->config.target, text);
-        }
+        give_up_if_hopeless(client, loss, text);
     }
 }
 

@@ -9,6 +9,7 @@ static const rn_setting table[] = {
      .variable = "CONNECTION_SWAP_DIRECTOR_TARGET",
      .kind = RN_SETTING_ADDRESS,
      .value = "127.0.0.1:61000",
+     .min = 1,
      .help = "The director's USER address.",
      .offset = offsetof(rn_client_config, target)},
     {.option = "server-name",

@@ -10,16 +10,20 @@
 
 enum {
     LINE_MAX = 4 << 20, /* bytes of a JSON line; a summary names up to RN_REPORT_SWAPS_MAX swaps */
-    SHOWN_MAX = 512     /* bytes of a peer's text on a line */
+    SHOWN_MAX = 512,    /* bytes of a peer's text on a line */
+    PENDING_MAX = 64 << 10 /* lines of one turn are written together, up to so many bytes */
 };
 
 void rn_report_init(rn_report *report, enum rn_client_print print, FILE *out, FILE *info) {
     *report = (rn_report){.print = print, .out = out, .info = info};
     rn_buffer_init(&report->line, LINE_MAX);
+    rn_buffer_init(&report->pending, PENDING_MAX + LINE_MAX);
 }
 
 void rn_report_fini(rn_report *report) {
+    rn_report_flush(report);
     rn_buffer_fini(&report->line);
+    rn_buffer_fini(&report->pending);
     free(report->swaps);
     report->swaps = NULL;
 }
@@ -30,10 +34,34 @@ static void write_out(rn_report *report, FILE *file, const void *data, size_t le
     }
 }
 
-/* The JSON object in report->line, or nothing when there was no memory for it. */
-static void write_json(rn_report *report, rn_json *json, FILE *file) {
-    if (rn_json_end(json) == RPCNET_OK && rn_buffer_append(&report->line, "\n", 1) == RPCNET_OK) {
-        write_out(report, file, report->line.data, report->line.len);
+void rn_report_flush(rn_report *report) {
+    if (report->pending.len > 0) {
+        write_out(report, report->out, report->pending.data, report->pending.len);
+        rn_buffer_clear(&report->pending);
+    }
+    if (fflush(report->out) != 0) {
+        report->failed = true;
+    }
+}
+
+/* Whole lines, for the end of the turn. */
+static void add_lines(rn_report *report, const void *data, size_t len) {
+    if (rn_buffer_append(&report->pending, data, len) != RPCNET_OK) {
+        report->failed = true;
+    }
+    if (report->pending.len >= PENDING_MAX) {
+        rn_report_flush(report);
+    }
+}
+
+/* Ends the JSON object in report->line; false when there was no memory for it. */
+static bool end_event(rn_report *report, rn_json *json) {
+    return rn_json_end(json) == RPCNET_OK && rn_buffer_append(&report->line, "\n", 1) == RPCNET_OK;
+}
+
+static void write_event(rn_report *report, rn_json *json) {
+    if (end_event(report, json)) {
+        add_lines(report, report->line.data, report->line.len);
     }
     rn_buffer_clear(&report->line);
 }
@@ -50,33 +78,29 @@ static void json_place(rn_json *json, const rn_report_place *place) {
     rn_json_number(json, "stream", place->stream);
 }
 
-/* "[token] connection=conn-1 worker=worker-a stream=1" */
-static void write_place(rn_report *report, const char *tag, const rn_report_place *place) {
+/* "[token] connection=conn-1 worker=worker-a stream=1" and the rest */
+static void write_line(rn_report *report, const char *tag, const rn_report_place *place,
+                       const char *rest) {
     char connection[SHOWN_MAX];
     char worker[SHOWN_MAX];
+    char line[4 * SHOWN_MAX];
     rn_text_escape(rn_bytes_text(place->connection), connection, sizeof connection);
     rn_text_escape(rn_bytes_text(place->worker), worker, sizeof worker);
-    if (fprintf(report->out, "[%s] connection=%s worker=%s stream=%" PRIu64, tag, connection,
-                worker, place->stream) < 0) {
-        report->failed = true;
-    }
-}
-
-static void write_rest(rn_report *report, const char *text) {
-    if (fprintf(report->out, "%s\n", text) < 0) {
-        report->failed = true;
+    int len = snprintf(line, sizeof line, "[%s] connection=%s worker=%s stream=%" PRIu64 "%s\n",
+                       tag, connection, worker, place->stream, rest);
+    if (len > 0 && (size_t)len < sizeof line) {
+        add_lines(report, line, (size_t)len);
     }
 }
 
 void rn_report_connected(rn_report *report, const rn_report_place *place) {
     if (report->print == RN_PRINT_LOG) {
-        write_place(report, "connected", place);
-        write_rest(report, "");
+        write_line(report, "connected", place, "");
     } else if (report->print == RN_PRINT_JSON) {
         rn_json json;
         begin_event(report, &json, "connected");
         json_place(&json, place);
-        write_json(report, &json, report->out);
+        write_event(report, &json);
     }
 }
 
@@ -90,8 +114,7 @@ void rn_report_token(rn_report *report, const rn_report_place *place, uint64_t s
         rn_text_escape(rn_bytes_text(text), shown, sizeof shown);
         snprintf(rest, sizeof rest, " seq=%" PRIu64 "%s%s", sequence, text[0] == ' ' ? "" : " ",
                  shown);
-        write_place(report, "token", place);
-        write_rest(report, rest);
+        write_line(report, "token", place, rest);
     } else if (report->print == RN_PRINT_JSON) {
         rn_json json;
         begin_event(report, &json, "token");
@@ -99,10 +122,10 @@ void rn_report_token(rn_report *report, const rn_report_place *place, uint64_t s
         rn_json_number(&json, "sequence", sequence);
         rn_json_text(&json, "text", rn_bytes_text(text));
         rn_json_number(&json, "id", id);
-        write_json(report, &json, report->out);
+        write_event(report, &json);
     } else if (first) {
         rn_text_escape(rn_bytes_text(text), shown, sizeof shown);
-        write_out(report, report->out, shown, strlen(shown));
+        add_lines(report, shown, strlen(shown));
     }
 }
 
@@ -112,14 +135,13 @@ void rn_report_done(rn_report *report, const rn_report_place *place, const char 
         char rest[SHOWN_MAX + 1];
         rn_text_escape(rn_bytes_text(reason), shown, sizeof shown);
         snprintf(rest, sizeof rest, " %s", shown);
-        write_place(report, "done", place);
-        write_rest(report, rest);
+        write_line(report, "done", place, rest);
     } else if (report->print == RN_PRINT_JSON) {
         rn_json json;
         begin_event(report, &json, "done");
         json_place(&json, place);
         rn_json_text(&json, "reason", rn_bytes_text(reason));
-        write_json(report, &json, report->out);
+        write_event(report, &json);
     }
 }
 
@@ -190,7 +212,10 @@ static void summary_json(rn_report *report, const rpcnet_channel_stats *stats, b
     rn_json_number(&json, "handshakes", stats->handshakes_completed);
     rn_json_number(&json, "swap_count", report->swap_count);
     json_swaps(report, &json);
-    write_json(report, &json, report->info);
+    if (end_event(report, &json)) {
+        write_out(report, report->info, report->line.data, report->line.len);
+    }
+    rn_buffer_clear(&report->line);
 }
 
 static void summary_text(rn_report *report, const rpcnet_channel_stats *stats, bool interrupted) {
@@ -215,13 +240,13 @@ static void summary_text(rn_report *report, const rpcnet_channel_stats *stats, b
 }
 
 void rn_report_summary(rn_report *report, const rpcnet_channel_stats *stats, bool interrupted) {
+    if (report->print == RN_PRINT_TEXT && report->tokens > 0) {
+        add_lines(report, "\n", 1);
+    }
+    rn_report_flush(report);
     if (report->print == RN_PRINT_JSON) {
         summary_json(report, stats, interrupted);
     } else {
-        if (report->print == RN_PRINT_TEXT && report->tokens > 0) {
-            write_out(report, report->out, "\n", 1);
-            fflush(report->out);
-        }
         summary_text(report, stats, interrupted);
     }
     if (fflush(report->info) != 0 || ferror(report->info)) {

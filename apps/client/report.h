@@ -24,10 +24,11 @@ typedef struct rn_report_swap {
 
 typedef struct rn_report {
     enum rn_client_print print;
-    FILE *out;  /* frames */
-    FILE *info; /* the summary */
-    rn_buffer line;
-    bool failed; /* stdout takes no more */
+    FILE *out;         /* frames */
+    FILE *info;        /* the summary */
+    rn_buffer line;    /* a JSON object */
+    rn_buffer pending; /* whole lines that are still to be written */
+    bool failed;       /* stdout takes no more */
     rn_report_swap *swaps;
     size_t swap_kept;
     size_t swap_capacity;
@@ -41,7 +42,10 @@ typedef struct rn_report {
 } rn_report;
 
 void rn_report_init(rn_report *report, enum rn_client_print print, FILE *out, FILE *info);
-void rn_report_fini(rn_report *report);
+void rn_report_fini(rn_report *report); /* writes what is pending */
+/* Writes what is pending. Lines are written whole, so that log lines of standard error cannot come
+ * in between when both go to one place. */
+void rn_report_flush(rn_report *report);
 
 /* Where a stream is served; texts of the peer are escaped here. */
 typedef struct rn_report_place {

@@ -23,7 +23,8 @@ static const rn_setting table[] = {
      .variable = "CONNECTION_SWAP_WORKER_MGMT_ADDR",
      .kind = RN_SETTING_ADDRESS,
      .value = "127.0.0.1:63001",
-     .help = "Where the worker's health is asked for; port 0: any.",
+     .help = "Where the worker's health is asked for; port 0: any. The older "
+             "CONNECTION_SWAP_WORKER_ADDR alone gives USER, and MGMT is 1000 ports above.",
      .offset = offsetof(rn_worker_config, mgmt_addr)},
     {.option = "label",
      .variable = "CONNECTION_SWAP_WORKER_LABEL",
@@ -38,7 +39,10 @@ static const rn_setting table[] = {
      .variable = "CONNECTION_SWAP_DIRECTOR_MGMT_ADDR",
      .kind = RN_SETTING_ADDRESS,
      .value = "127.0.0.1:61001",
-     .help = "The director's MGMT address, to register with.",
+     .min = 1,
+     .help =
+         "The director's MGMT address, to register with. The older CONNECTION_SWAP_DIRECTOR_TARGET "
+         "names its USER address, and MGMT is the next port.",
      .offset = offsetof(rn_worker_config, director_mgmt_addr)},
     {.option = "advertise-addr",
      .variable = "CONNECTION_SWAP_WORKER_ADVERTISE_ADDR",

@@ -32,7 +32,8 @@ enum {
 /* The kind decides the type of the struct's member and what a value looks like. */
 enum rn_setting_kind {
     RN_SETTING_TEXT,     /* const char *; min and max are its length in bytes */
-    RN_SETTING_ADDRESS,  /* const char *, "host:port" that rn_address_split accepts */
+    RN_SETTING_ADDRESS,  /* const char *, "host:port" that rn_address_split accepts; min is of the
+                            port */
     RN_SETTING_PATH,     /* const char *, not empty */
     RN_SETTING_NUMBER,   /* uint64_t */
     RN_SETTING_DURATION, /* uint64_t, nanoseconds: "250ms", "15s", "2m", "0" */

@@ -64,7 +64,10 @@ static int check_text(const rn_setting *setting, const char *text) {
     uint16_t port;
     switch (setting->kind) {
     case RN_SETTING_ADDRESS:
-        return rn_address_split(text, host, &port) == RPCNET_OK ? RPCNET_OK : RPCNET_ERR_PARSE;
+        if (rn_address_split(text, host, &port) != RPCNET_OK) {
+            return RPCNET_ERR_PARSE;
+        }
+        return in_range(setting, port) ? RPCNET_OK : RPCNET_ERR_LIMIT;
     case RN_SETTING_PATH:
         return *text != '\0' ? RPCNET_OK : RPCNET_ERR_PARSE;
     default:
@@ -125,6 +128,7 @@ static const char *show(const rn_setting *setting, uint64_t value, char out[RN_U
 const char *rn_setting_range(const rn_setting *setting, char out[RN_SETTING_FORM_MAX]) {
     char low[RN_UNITS_TEXT_MAX];
     char high[RN_UNITS_TEXT_MAX];
+    const char *prefix = setting->kind == RN_SETTING_ADDRESS ? "port " : "";
     const char *suffix = setting->kind == RN_SETTING_TEXT ? " bytes" : "";
     int len = 0;
     show(setting, setting->min, low);
@@ -132,7 +136,7 @@ const char *rn_setting_range(const rn_setting *setting, char out[RN_SETTING_FORM
     if (setting->max != 0) {
         len = snprintf(out, RN_SETTING_FORM_MAX, "%s to %s%s", low, high, suffix);
     } else if (setting->min != 0) {
-        len = snprintf(out, RN_SETTING_FORM_MAX, "at least %s%s", low, suffix);
+        len = snprintf(out, RN_SETTING_FORM_MAX, "%sat least %s%s", prefix, low, suffix);
     } else {
         out[0] = '\0';
     }

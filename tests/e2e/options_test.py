@@ -1,9 +1,10 @@
 """Settings: what is wrong is said in one clear line, with the exit code 2 (usage) or 1."""
 
 import re
+import signal
 import socket
 
-from cluster import CERTS, ClusterTest, main
+from cluster import CERTS, WAIT_S, ClusterTest, main
 
 PROGRAMS = ("director", "worker", "client")
 # Makes a program end before it does anything, should it take a wrong value.
@@ -48,6 +49,8 @@ class Options(ClusterTest):
             ("worker", "fail-after", "-1s", "-1s"),
             ("worker", "advertise-addr", "a:b:c", "host"),
             ("client", "target", "there", "there"),
+            ("client", "target", "there:0", "expected port at least 1"),
+            ("worker", "director-mgmt-addr", "there:0", "expected port at least 1"),
             ("client", "streams", "0", "0"),
             ("client", "streams", "1001", "1000"),
             ("client", "tokens", "-1", "-1"),
@@ -179,6 +182,23 @@ class Options(ClusterTest):
         # Nobody has the port now.
         line = self.complaint(1, "client", "--target", address, "--connect-timeout", "300ms")
         self.assertIn(f"cannot reach a director at {address} within 300ms", line)
+
+    def test_client_is_interrupted_while_it_connects(self):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+            silent.bind(("127.0.0.1", 0))
+            address = f"127.0.0.1:{silent.getsockname()[1]}"
+            client = self.cluster.start_client(target=address)
+            silent.settimeout(WAIT_S)
+            silent.recv(2048)  # its first packet: it is connecting
+            client.signal(signal.SIGINT)
+            self.assertEqual(client.wait(), 1)
+        self.assertEqual(len(client.err.lines), 1)
+        self.assertIn(f"client: --target: interrupted before {address} was reached",
+                      client.err.lines[0])
+        summary = client.summary()
+        self.assertTrue(summary["interrupted"])
+        self.assertEqual((summary["streams"], summary["streams_failed"], summary["tokens"]),
+                         (0, 0, 0))
 
     def test_client_cannot_write(self):
         line = self.complaint(1, "client", "--output-text", "/nonexistent/text")

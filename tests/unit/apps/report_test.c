@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -166,9 +168,36 @@ static void test_full_disk(void **state) {
     rn_report report;
     rn_report_init(&report, RN_PRINT_TEXT, full, full);
     rn_report_token(&report, &place, 1, "x", 1, true);
+    rn_report_flush(&report);
     assert_true(report.failed);
     rn_report_fini(&report);
     fclose(full);
+}
+
+/* What is in the file ends with a line, however much comes in one turn. */
+static void test_whole_lines(void **state) {
+    (void)state;
+    FILE *file = tmpfile();
+    assert_non_null(file);
+    rn_report report;
+    rn_report_init(&report, RN_PRINT_LOG, file, file);
+    off_t before = 0;
+    unsigned writes = 0;
+    for (uint64_t i = 1; i <= 3000; i++) {
+        rn_report_token(&report, &place, i, " word", 1, true);
+        struct stat status;
+        assert_int_equal(fstat(fileno(file), &status), 0);
+        if (status.st_size != before) {
+            char last;
+            assert_int_equal(pread(fileno(file), &last, 1, status.st_size - 1), 1);
+            assert_int_equal(last, '\n');
+            before = status.st_size;
+            writes++;
+        }
+    }
+    assert_in_range(writes, 2, 4); /* of 64 KiB */
+    rn_report_fini(&report);
+    fclose(file);
 }
 
 int main(void) {
@@ -176,7 +205,7 @@ int main(void) {
         cmocka_unit_test(test_log),        cmocka_unit_test(test_text),
         cmocka_unit_test(test_json),       cmocka_unit_test(test_escapes),
         cmocka_unit_test(test_swap_limit), cmocka_unit_test(test_clean),
-        cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_full_disk),  cmocka_unit_test(test_whole_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
