@@ -12,7 +12,7 @@
 
 enum {
     SECRET_FILE_MAX = 256, /* bytes; a file of twice 64 digits and white space */
-    COMMAND_MAX = 160
+    COMMAND_MAX = PATH_MAX + 160
 };
 
 static bool join(char out[PATH_MAX], const char *folder, const char *name, const char *suffix) {
@@ -35,14 +35,15 @@ void rn_certs_find(rn_certs *certs, const rn_program *program) {
     }
 }
 
-/* The command that makes what a role needs. */
-static const char *make_command(const char *role, char out[COMMAND_MAX]) {
+/* The command that makes what a role needs, in the folder that was given. */
+static const char *make_command(const rn_program *program, const char *role,
+                                char out[COMMAND_MAX]) {
+    const char *folder = program->common->certs_dir;
     size_t prefix = strlen(RN_ROLE_WORKER);
-    if (role != NULL && strncmp(role, RN_ROLE_WORKER, prefix) == 0) {
-        snprintf(out, COMMAND_MAX, "scripts/make-certs.sh --worker %s", role + prefix);
-    } else {
-        snprintf(out, COMMAND_MAX, "scripts/make-certs.sh");
-    }
+    bool is_worker = role != NULL && strncmp(role, RN_ROLE_WORKER, prefix) == 0;
+    snprintf(out, COMMAND_MAX, "scripts/make-certs.sh%s%s%s%s", folder != NULL ? " --dir " : "",
+             folder != NULL ? folder : "", is_worker ? " --worker " : "",
+             is_worker ? role + prefix : "");
     return out;
 }
 
@@ -55,7 +56,7 @@ static int choose(const rn_certs *certs, rn_program *program, const char *given,
                                "no certificates found: there is no certs/ with a ca.crt here, in a "
                                "folder above or above the program; run %s or name the folder with "
                                "--certs-dir",
-                               make_command(role, command));
+                               make_command(program, role, command));
     }
     bool fits;
     if (given != NULL) {
@@ -78,7 +79,7 @@ static int choose(const rn_certs *certs, rn_program *program, const char *given,
         return rn_program_fail_setting(program, option, "cannot read %s: %s", given, reason);
     }
     return rn_program_fail(program, "cannot read %s: %s; run %s", out, reason,
-                           make_command(role, command));
+                           make_command(program, role, command));
 }
 
 /* Does the certificate say who we are? */
@@ -95,7 +96,7 @@ static int check_role(rn_program *program, const rn_certs_pair *pair, const char
     } else {
         snprintf(bears, sizeof bears, "bears the role %s", identity);
     }
-    make_command(pair->role, command);
+    make_command(program, pair->role, command);
     if (pair->cert != NULL) {
         return rn_program_fail_setting(
             program, pair->cert_option,
@@ -164,6 +165,7 @@ int rn_certs_secret(const rn_certs *certs, rn_program *program, rn_secret *out) 
         return result;
     }
     char text[SECRET_FILE_MAX];
+    char command[COMMAND_MAX];
     size_t len = 0;
     bool parsed =
         rn_file_read(file, text, sizeof text, &len) == 0 && rn_secret_parse(text, len, out);
@@ -171,9 +173,8 @@ int rn_certs_secret(const rn_certs *certs, rn_program *program, rn_secret *out) 
     if (!parsed) {
         return rn_program_fail(program,
                                "%s is no cluster secret (64 hexadecimal digits, and perhaps those "
-                               "of the secret before it on a second line); make one with "
-                               "scripts/make-certs.sh",
-                               file);
+                               "of the secret before it on a second line); make one with %s",
+                               file, make_command(program, NULL, command));
     }
     return RPCNET_OK;
 }

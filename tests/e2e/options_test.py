@@ -144,14 +144,15 @@ class Options(ClusterTest):
             self.assertIn(str(garbage), line)
             line = self.complaint(1, program, "--certs-dir", empty)
             self.assertIn(str(empty / "ca.crt"), line)
-            self.assertIn("make-certs.sh", line)
+            self.assertIn(f"run scripts/make-certs.sh --dir {empty}", line)
         # A key that belongs to another certificate.
         self.complaint(1, "director", "--cert", CERTS / "director.crt", "--key",
                        CERTS / "server.key")
         line = self.complaint(1, "worker", "--label", "worker-zero")
-        self.assertIn("run scripts/make-certs.sh --worker worker-zero", line)
+        self.assertIn(f"run scripts/make-certs.sh --dir {CERTS} --worker worker-zero", line)
         line = self.complaint(1, "director", "--secret-file", garbage)
         self.assertIn(f"{garbage} is no cluster secret", line)
+        self.assertIn(f"make one with scripts/make-certs.sh --dir {CERTS}", line)
         line = self.complaint(1, "director", "--user-cert", missing, "--user-key", missing)
         self.assertIn("--user-cert: cannot read", line)
 
