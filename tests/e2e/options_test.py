@@ -1,10 +1,12 @@
 """Settings: what is wrong is said in one clear line, with the exit code 2 (usage) or 1."""
 
+import pathlib
 import re
 import signal
 import socket
+import sys
 
-from cluster import CERTS, WAIT_S, ClusterTest, main
+from cluster import CERTS, PROGRAMS as PATHS, WAIT_S, ClusterTest, Process, main
 
 PROGRAMS = ("director", "worker", "client")
 # Makes a program end before it does anything, should it take a wrong value.
@@ -183,6 +185,21 @@ class Options(ClusterTest):
         # Nobody has the port now.
         line = self.complaint(1, "client", "--target", address, "--connect-timeout", "300ms")
         self.assertIn(f"cannot reach a director at {address} within 300ms", line)
+
+    def test_the_kernel_refuses_sockets(self):
+        for program, option in (("client", "--target"), ("director", "--mgmt-addr"),
+                                ("worker", "--user-addr")):
+            process = self.cluster.add(Process(
+                self.cluster.folder, program + "-caged",
+                [sys.executable, pathlib.Path(__file__).with_name("without_sockets.py"),
+                 PATHS[program], option, "127.0.0.1:61000", "--certs-dir", CERTS]))
+            if process.wait() == 77:
+                self.skipTest("no seccomp here")
+            self.assertEqual(process.code, 1)
+            self.assertRegex(process.err.lines[-1],
+                             rf"^{program}: {option}: cannot (connect to|listen on) "
+                             r"127\.0\.0\.1:61000: Operation not permitted \(os error 1\); a local "
+                             r"security policy blocks the QUIC socket")
 
     def test_client_is_interrupted_while_it_connects(self):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
