@@ -50,16 +50,19 @@ class AnyMethod(DisturbedTest):
         self.print_suspicions()
 
     def test_undisturbed(self):
-        """When a message comes is of no matter; the first alone is what Generate would say."""
+        """What is said matters, when it is said does not; the first message alone is what
+        Generate would make of it."""
         self.start_director(*PATIENT)
         self.cluster.start_worker("worker-a", *CALM, "--token-interval", "0")
         turns = self.start_chat(*TURNS)
         at_once = self.start_chat(*TURNS, how="at-once")
         generate = self.cluster.start_client("--prompt", TURNS[0][1], "--tokens",
                                              str(TURNS[0][0]))
-        for client in (turns, at_once, generate):
+        other = self.start_chat(TURNS[0], (TURNS[1][0], "and now"), *TURNS[2:])
+        for client in (turns, at_once, generate, other):
             self.assertEqual(client.wait(), 0)
         self.assertEqual(text_of(turns), text_of(at_once))
+        self.assertNotEqual(text_of(turns), text_of(other))
         self.assertEqual(len([e for e in turns.events() if e["event"] == "turn"]), len(TURNS))
         self.assertEqual("".join(e["text"] for e in turns.events() if e["event"] == "token"
                                  and e["sequence"] <= TURNS[0][0]),
