@@ -204,7 +204,7 @@ int rn_sight_new(rn_sight **out, rn_program *program, const char *name, const ch
     char numeric[RN_ADDRESS_TEXT_MAX];
     rn_address wanted;
     rn_address bound;
-    int fd;
+    int fd = -1;
     *out = NULL;
     int result = rn_program_resolve(program, name, address, numeric);
     if (result == RPCNET_OK) {

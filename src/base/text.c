@@ -49,7 +49,7 @@ size_t rn_text_piece(rn_bytes bytes, char out[RN_TEXT_PIECE_MAX], size_t *out_le
     if (taken == 0) {
         taken = 1;
     }
-    for (size_t i = 0; i < taken; i++) {
+    for (size_t i = 0; i < taken && i < RN_TEXT_PIECE_MAX / 4; i++) {
         out[4 * i] = '\\';
         out[4 * i + 1] = 'x';
         out[4 * i + 2] = hex[bytes.data[i] >> 4];
