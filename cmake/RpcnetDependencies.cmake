@@ -15,4 +15,7 @@ find_package(PkgConfig REQUIRED)
 foreach(name ${RPCNET_DEPENDENCIES} ${RPCNET_PROGRAM_DEPENDENCIES})
   pkg_check_modules(${name} REQUIRED IMPORTED_TARGET ${RPCNET_MODULES_${name}})
 endforeach()
-find_program(PROTOC_C NAMES protoc-c protoc REQUIRED)
+
+# protoc runs protobuf-c's plugin, protoc-gen-c. protoc-c does the same, with a warning that it is
+# deprecated from 1.5 on.
+find_program(PROTOC_C NAMES protoc protoc-c REQUIRED)

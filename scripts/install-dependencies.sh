@@ -69,7 +69,7 @@ check_without_packages() {
     local missing=() need
     local modules=('libngtcp2 >= 1.11' 'libngtcp2_crypto_gnutls >= 1.11' 'libnghttp3 >= 1.8'
         'gnutls >= 3.7' 'libprotobuf-c >= 1.4' 'libuv >= 1.44' 'libmicrohttpd >= 0.9.75')
-    local tools=(cc cmake ninja pkg-config certtool protoc protoc-c)
+    local tools=(cc cmake ninja pkg-config certtool protoc protoc-gen-c)
     if [ "$profile" = test ]; then
         modules+=('cmocka >= 1.1')
         tools+=(clang clang-format clang-tidy cppcheck shellcheck python3 objdump)
