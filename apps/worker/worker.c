@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/units.h"
 
@@ -212,7 +213,7 @@ static int open_servers(rn_worker *worker, const rn_secret *secret) {
         return rn_program_fail(&worker->program, "cannot serve: %s", rpcnet_strerror(result));
     }
     RN_INFO(worker->program.log, worker->program.target,
-            "worker=%s user.addr=%s mgmt.addr=%s listening", config->label,
+            "pid=%ld worker=%s user.addr=%s mgmt.addr=%s listening", (long)getpid(), config->label,
             rpcnet_server_address(worker->user), rpcnet_server_address(worker->mgmt));
     return RPCNET_OK;
 }
