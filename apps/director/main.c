@@ -1,6 +1,7 @@
 /* director: the program: two ports, two planes, and how they end. */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/reload.h"
 #include "director/access.h"
@@ -249,8 +250,9 @@ static int start(director *d) {
         result = rn_reload_start(&d->reload, &d->program, reload, d);
     }
     if (result == RPCNET_OK) {
-        RN_INFO(d->program.log, d->program.target, "user.addr=%s mgmt.addr=%s listening",
-                rpcnet_server_address(d->user), rpcnet_server_address(d->control.server));
+        RN_INFO(d->program.log, d->program.target, "pid=%ld user.addr=%s mgmt.addr=%s listening",
+                (long)getpid(), rpcnet_server_address(d->user),
+                rpcnet_server_address(d->control.server));
         rn_program_on_stop(&d->program, stop, d);
     }
     return result;
