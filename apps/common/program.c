@@ -3,11 +3,13 @@
 #include "common/program.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/text.h"
 #include "common/harden.h"
@@ -84,8 +86,20 @@ static int open_program(rn_program *program) {
     return RPCNET_OK;
 }
 
+/* A parent may have closed them; whatever is opened next would then be taken for our output. */
+static void open_standard_descriptors(void) {
+    int fd;
+    do {
+        fd = open("/dev/null", O_RDWR);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO) {
+        close(fd);
+    }
+}
+
 bool rn_program_start(rn_program *program, const rn_program_spec *spec, void *values, int argc,
                       char *argv[], char *envp[]) {
+    open_standard_descriptors();
     memset(program, 0, sizeof *program);
     program->spec = spec;
     program->target = spec->target;

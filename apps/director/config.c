@@ -63,6 +63,15 @@ static const rn_setting table[] = {
      .help = "A stream is stalled after ten times its usual gap between messages, but not before "
              "this.",
      .offset = OFFSET(stall_min_ns)},
+    {.option = "assign-timeout",
+     .variable = "CONNECTION_SWAP_ASSIGN_TIMEOUT",
+     .kind = RN_SETTING_DURATION,
+     .value = "5s",
+     .min = 10 * RN_MILLISECOND,
+     .max = 3600 * RN_SECOND,
+     .help = "A worker that has not answered an assignment for so long has stalled: the stream goes "
+             "to another one.",
+     .offset = OFFSET(assign_timeout_ns)},
     {.option = "max-attempts",
      .variable = "CONNECTION_SWAP_MAX_ATTEMPTS",
      .kind = RN_SETTING_NUMBER,
@@ -114,7 +123,7 @@ static const rn_setting table[] = {
      .min = 1 << 20,
      .max = UINT64_C(1) << 44,
      .help = "Memory of all journals and kept requests. Over it new streams get "
-             "RESOURCE_EXHAUSTED, and the largest journals are given up.",
+             "RESOURCE_EXHAUSTED, and the largest journals and requests are given up.",
      .offset = OFFSET(memory_max)},
     {.option = "connections-max",
      .variable = "CONNECTION_SWAP_CONNECTIONS_MAX",

@@ -19,6 +19,7 @@ typedef struct rn_director_config {
     uint64_t probe_interval_ns;
     uint64_t hang_timeout_ns;
     uint64_t stall_min_ns;
+    uint64_t assign_timeout_ns;
     uint64_t max_attempts;
     uint64_t park_timeout_ns;
     uint64_t journal_max;

@@ -150,6 +150,7 @@ static int start_data(director *d, uint64_t epoch) {
                                .secret = d->secret.current,
                                .epoch = epoch,
                                .stall_min_ns = config->stall_min_ns,
+                               .assign_timeout_ns = config->assign_timeout_ns,
                                .memory_max = config->memory_max,
                                .message_max = config->message_max,
                                .snapshot = &d->control.pool.snapshot,

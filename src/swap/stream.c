@@ -261,16 +261,36 @@ rn_swap_action rn_swap_stream_expire(rn_swap_stream *stream) {
     return action;
 }
 
-rn_swap_action rn_swap_stream_give_up(rn_swap_stream *stream) {
-    rn_swap_action action = {0};
-    if (stream->state == RN_SWAP_DONE || !rn_journal_resumable(&stream->journal)) {
-        return action;
+/* False: there is nothing to give up. */
+static bool give_up_journal(rn_swap_stream *stream) {
+    if (!rn_journal_resumable(&stream->journal)) {
+        return false;
     }
     rn_journal_give_up(&stream->journal);
     if (rn_journal_resumable(&stream->journal)) {
-        return action; /* nothing was delivered yet */
+        return false; /* nothing was delivered yet */
     }
     stream->counters->journals_given_up++;
+    return true;
+}
+
+static bool give_up_requests(rn_swap_stream *stream) {
+    if (!rn_requests_replayable(&stream->requests)) {
+        return false;
+    }
+    rn_requests_give_up(&stream->requests);
+    if (rn_requests_replayable(&stream->requests)) {
+        return false; /* there is none yet */
+    }
+    stream->counters->requests_given_up++;
+    return true;
+}
+
+rn_swap_action rn_swap_stream_give_up(rn_swap_stream *stream) {
+    rn_swap_action action = {0};
+    if (stream->state == RN_SWAP_DONE || (!give_up_journal(stream) && !give_up_requests(stream))) {
+        return action;
+    }
     action.given_up = true;
     if (!rn_swap_stream_live(stream)) {
         rn_sentence_format(stream->end_text, sizeof stream->end_text,

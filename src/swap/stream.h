@@ -28,6 +28,7 @@
 enum {
     RN_SWAP_MAX_ATTEMPTS = 3,
     RN_SWAP_TRIED_MAX = 32,            /* workers tried in one round */
+    RN_SWAP_ABSENCES_MAX = 32,         /* see rn_swap_stream_absent */
     RN_SWAP_CREDIT_WINDOW = 256 << 10, /* most payload bytes that a worker may be ahead */
     RN_SWAP_EVENT_LIMIT = 64 << 10,    /* bytes of events (and RN_RECORD_OVERHEAD each) in a row */
     RN_SWAP_ACK_MESSAGES = 32,         /* an Ack is due after so many messages, */
@@ -119,7 +120,8 @@ typedef struct rn_swap_stream {
     char lost_text[RN_SWAP_SENTENCE_SIZE]; /* why the last loss or refusal was, taken or not */
     char end_text[RN_SWAP_SENTENCE_SIZE];
 
-    uint32_t losses; /* in a row, see config.max_attempts */
+    uint32_t losses;   /* in a row, see config.max_attempts */
+    uint32_t absences; /* in a row, see rn_swap_stream_absent */
     uint64_t deadline_ns;
     uint64_t park_deadline_ns;
     uint64_t retry_ns; /* WAITING: when to choose again; RN_NEVER: when the pool changes */
@@ -191,9 +193,14 @@ rn_swap_action rn_swap_stream_nobody(rn_swap_stream *stream, uint64_t now_ns);
 rn_swap_action rn_swap_stream_frame(rn_swap_stream *stream, uint64_t now_ns, rn_swap_pair pair,
                                     const rn_worker_frame *frame);
 /* The worker is lost to this stream. `text` says why to people (the peer's, made safe here);
- * empty: the default sentence. RN_SWAP_FAILURE and RN_SWAP_KILLED count as proven. */
+ * empty: the default sentence. RN_SWAP_FAILURE and RN_SWAP_KILLED count as proven, unless the
+ * worker had the stream and no credit to make progress with. */
 rn_swap_action rn_swap_stream_lost(rn_swap_stream *stream, uint64_t now_ns, rn_swap_pair pair,
                                    enum rn_swap_reason reason, rn_bytes text);
+/* The worker was dead already when the stream was given to it: KILLED, but no proof against the
+ * request, for RN_SWAP_ABSENCES_MAX times in a row; then it counts like any other death, since a
+ * request might kill so fast. */
+rn_swap_action rn_swap_stream_absent(rn_swap_stream *stream, uint64_t now_ns, rn_swap_pair pair);
 /* The worker broke the protocol in a way that the caller saw: bytes that are no frame, or a call
  * that ended without Done. `how` goes behind "worker-a broke the protocol: ". Counts as proven; the
  * reason is RN_SWAP_LOST. */
@@ -218,7 +225,8 @@ uint64_t rn_swap_stream_next_deadline(const rn_swap_stream *stream);
  * for a worker; CHOOSE when a new round begins. */
 rn_swap_action rn_swap_stream_tick(rn_swap_stream *stream, uint64_t now_ns);
 
-/* Memory is short: gives up the journal. END when the stream has no worker just now. */
+/* Memory is short: gives up the journal or, when that is given up or empty, the client's messages.
+ * END when the stream has no worker just now. */
 rn_swap_action rn_swap_stream_give_up(rn_swap_stream *stream);
 
 /* Could the stream go to another worker now? */

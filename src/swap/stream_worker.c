@@ -79,8 +79,11 @@ static void write_text(const rn_swap_stream *stream, char out[RN_SWAP_SENTENCE_S
 
 static void leave_with_text(rn_swap_stream *stream, rn_swap_action *action, uint64_t now_ns,
                             enum rn_swap_reason reason, rn_bytes peer_text) {
+    /* Without credit a worker that had taken the stream could make no progress. */
+    bool starved = stream->state == RN_SWAP_FLOWING && stream->received >= stream->granted;
+    bool proven = (reason == RN_SWAP_FAILURE || reason == RN_SWAP_KILLED) && !starved;
     write_text(stream, stream->lost_text, reason, peer_text);
-    leave(stream, action, now_ns, reason, reason == RN_SWAP_FAILURE || reason == RN_SWAP_KILLED);
+    leave(stream, action, now_ns, reason, proven);
 }
 
 __attribute__((format(printf, 4, 5))) static void leave_for_fault(rn_swap_stream *stream,
@@ -126,6 +129,7 @@ static void take_message(rn_swap_stream *stream, rn_swap_action *action, uint64_
         action->given_up = true;
     }
     stream->losses = 0;
+    stream->absences = 0;
     stream->event_bytes = 0;
     stream->unacked_bytes += message->payload.len;
     stream->counters->relayed++;
@@ -252,6 +256,20 @@ rn_swap_action rn_swap_stream_lost(rn_swap_stream *stream, uint64_t now_ns, rn_s
         return stale(stream);
     }
     leave_with_text(stream, &action, now_ns, reason, text);
+    return action;
+}
+
+rn_swap_action rn_swap_stream_absent(rn_swap_stream *stream, uint64_t now_ns, rn_swap_pair pair) {
+    rn_swap_action action = {0};
+    if (!is_present(stream, pair)) {
+        return stale(stream);
+    }
+    bool proven = stream->state != RN_SWAP_ASSIGNING || stream->absences == RN_SWAP_ABSENCES_MAX;
+    if (!proven) {
+        stream->absences++;
+    }
+    write_text(stream, stream->lost_text, RN_SWAP_KILLED, rn_bytes_of(NULL, 0));
+    leave(stream, &action, now_ns, RN_SWAP_KILLED, proven);
     return action;
 }
 

@@ -15,6 +15,10 @@ static void pool_changed(void *user) {
     }
 }
 
+static void shed(void *user) {
+    rn_relays_shed(user);
+}
+
 int rn_data_start(rn_data *data, const rn_data_options *options) {
     memset(data, 0, sizeof *data);
     data->options = *options;
@@ -27,6 +31,7 @@ int rn_data_start(rn_data *data, const rn_data_options *options) {
     rn_buffer_init(&data->scratch, options->swap.journal_limit + options->swap.checkpoint_limit +
                                        options->swap.requests_limit + RN_LINK_MESSAGE_SLACK);
     rn_deferred_init(&data->pool_changed, pool_changed, data);
+    rn_deferred_init(&data->shed, shed, data);
     return RPCNET_OK;
 }
 
@@ -35,6 +40,7 @@ void rn_data_stop(rn_data *data) {
     rn_list *after;
     data->ending = true;
     rn_deferred_cancel(&data->pool_changed);
+    rn_deferred_cancel(&data->shed);
     RN_LIST_FOREACH(link, after, &data->relays) {
         rn_relay_del(RN_CONTAINER_OF(link, rn_relay, link));
     }

@@ -41,6 +41,7 @@ typedef struct rn_data_options {
     rn_swap_config swap;
     rn_detector_config detector;
     uint64_t stall_min_ns;
+    uint64_t assign_timeout_ns;
     size_t memory_max;
     size_t message_max;               /* one message of a client; at most RN_RELAY_MESSAGE_MAX */
     const rn_pool_snapshot *snapshot; /* borrowed: control's */
@@ -64,6 +65,7 @@ typedef struct rn_data {
     uint64_t false_suspicions;
     rn_buffer scratch; /* Assignments are built here */
     rn_deferred pool_changed;
+    rn_deferred shed; /* the memory of streams went over its limit in this turn */
     bool ending;
 } rn_data;
 
@@ -126,9 +128,10 @@ typedef struct rn_relay {
     rpcnet_call *worker; /* the present attempt's call; NULL: none */
     rn_link *at;         /* whose call it is */
     rn_swap_pair pair;   /* of the call */
-    int call_code;       /* with which the call ended, see call_lost */
-    bool moved;          /* it is not the stream's first worker */
-    uint64_t lost_ns;    /* when the last one that served it was lost; RN_NEVER: messages flow */
+    uint64_t assigned_ns;
+    int call_code;    /* with which the call ended, see call_lost */
+    bool moved;       /* it is not the stream's first worker */
+    uint64_t lost_ns; /* when the last one that served it was lost; RN_NEVER: messages flow */
 
     rn_buffer down;    /* messages that the client's ring had no room for: length, bytes */
     rn_buffer up;      /* frames that the worker's ring had no room for, likewise */
@@ -149,8 +152,8 @@ void rn_relay_del(rn_relay *relay);
 void rn_relay_lost(rn_relay *relay, enum rn_swap_reason reason);
 /* The pool has changed: a stream that waits may find a worker. */
 void rn_relay_retry(rn_relay *relay);
-/* Its journal is given up: memory is short. */
-void rn_relay_give_up(rn_relay *relay);
+/* Memory is short: gives up the largest journal or request until it is enough. */
+void rn_relays_shed(rn_data *data);
 
 /* ---- relay_worker.c: the worker's side of a relay ---- */
 /* Does what the state machine says. False: the relay is gone. */

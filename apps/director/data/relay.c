@@ -20,11 +20,19 @@ static void open_stream(void *user) {
                                       deadline == RPCNET_NO_DEADLINE ? RN_NEVER : deadline));
 }
 
+/* A worker says with its first frame that it has taken the stream, and owes it soon. */
+static uint64_t assign_deadline(const rn_relay *relay) {
+    return relay->swap.state == RN_SWAP_ASSIGNING
+               ? relay->assigned_ns + relay->data->options.assign_timeout_ns
+               : RN_NEVER;
+}
+
 static void on_timer(void *user) {
     rn_relay *relay = user;
     uint64_t now = rn_env_now(relay->data->env);
     relay->timer_deadline = RN_NEVER;
-    if (rn_swap_stream_live(&relay->swap) && rn_pace_stalled(&relay->pace, now)) {
+    bool stalled = rn_swap_stream_live(&relay->swap) && rn_pace_stalled(&relay->pace, now);
+    if (stalled || now >= assign_deadline(relay)) {
         rn_relay_lost(relay, RN_SWAP_STALLED);
         return;
     }
@@ -36,6 +44,8 @@ void rn_relay_schedule(rn_relay *relay) {
     if (rn_swap_stream_live(&relay->swap)) {
         uint64_t pace = rn_pace_deadline(&relay->pace);
         deadline = pace < deadline ? pace : deadline;
+        uint64_t first = assign_deadline(relay);
+        deadline = first < deadline ? first : deadline;
     }
     if (deadline != relay->timer_deadline) {
         relay->timer_deadline = deadline;
@@ -118,20 +128,35 @@ void rn_relay_del(rn_relay *relay) {
     free(relay);
 }
 
-/* Over the budget: the stream with the largest journal can no longer be moved. */
-static void give_up_largest(rn_data *data) {
+static size_t memory_of(const rn_relay *relay) {
+    return rn_journal_memory(&relay->swap.journal) + rn_requests_memory(&relay->swap.requests);
+}
+
+static rn_relay *find_largest(const rn_data *data) {
     rn_relay *largest = NULL;
     size_t most = 0;
-    for (rn_list *link = data->relays.next; link != &data->relays; link = link->next) {
+    for (const rn_list *link = data->relays.next; link != &data->relays; link = link->next) {
         rn_relay *relay = RN_CONTAINER_OF(link, rn_relay, link);
-        size_t memory = rn_journal_memory(&relay->swap.journal);
+        size_t memory = memory_of(relay);
         if (memory > most) {
             most = memory;
             largest = relay;
         }
     }
-    if (largest != NULL) {
-        rn_relay_give_up(largest);
+    return largest;
+}
+
+void rn_relays_shed(rn_data *data) {
+    while (rn_budget_over(&data->budget)) {
+        size_t before = data->budget.used;
+        rn_relay *largest = find_largest(data);
+        if (largest == NULL) {
+            return;
+        }
+        HANDLE(largest, rn_swap_stream_give_up(&largest->swap));
+        if (data->budget.used >= before) {
+            return; /* what is left cannot be given up */
+        }
     }
 }
 
@@ -142,7 +167,6 @@ void rn_data_serve(rpcnet_server *server, rpcnet_call *call, void *user) {
     const char *why = "out of memory";
     if (rn_budget_over(&data->budget)) {
         why = "the memory for streams is used up (CONNECTION_SWAP_MEMORY_MAX)";
-        give_up_largest(data);
     } else {
         relay = relay_new(data, call);
     }
@@ -159,8 +183,4 @@ void rn_relay_retry(rn_relay *relay) {
     if (relay->swap.state == RN_SWAP_WAITING) {
         (void)rn_relay_choose(relay);
     }
-}
-
-void rn_relay_give_up(rn_relay *relay) {
-    HANDLE(relay, rn_swap_stream_give_up(&relay->swap));
 }

@@ -28,8 +28,10 @@ void rn_relay_send_up(rn_relay *relay, rn_bytes head, rn_bytes payload) {
     if (result == RPCNET_ERR_AGAIN) {
         result = keep(relay, head, payload);
     }
-    if (result != RPCNET_OK) {
-        /* The call is over, or memory is: either way this attempt cannot go on. */
+    /* CLOSED: the worker reads no more. It has ended the stream, perhaps, and its last frames are
+     * still on the way; or the call is over, which on_status tells. */
+    if (result != RPCNET_OK && result != RPCNET_ERR_CLOSED) {
+        /* Memory is short, or it is too much to be kept: this attempt cannot go on. */
         relay->call_code = RPCNET_GRPC_UNAVAILABLE;
         rn_env_defer(relay->data->env, &relay->call_lost);
     }
@@ -138,9 +140,21 @@ void rn_relay_call_lost(void *user) {
         relay, rn_swap_stream_fault(&relay->swap, rn_env_now(relay->data->env), relay->pair, how));
 }
 
+/* The port was found closed by the very datagrams that brought the stream: it was dead before. */
+static bool was_absent(const rn_relay *relay, uint64_t now) {
+    enum { ROUND_TRIPS = 2 };
+    uint64_t soon = ROUND_TRIPS * rpcnet_channel_rtt(relay->at->channel) + 2 * RN_MILLISECOND;
+    return relay->swap.state == RN_SWAP_ASSIGNING && now - relay->assigned_ns <= soon;
+}
+
 void rn_relay_lost(rn_relay *relay, enum rn_swap_reason reason) {
-    (void)rn_relay_handle(relay, rn_swap_stream_lost(&relay->swap, rn_env_now(relay->data->env),
-                                                     relay->pair, reason, rn_bytes_of(NULL, 0)));
+    uint64_t now = rn_env_now(relay->data->env);
+    if (reason == RN_SWAP_KILLED && was_absent(relay, now)) {
+        (void)rn_relay_handle(relay, rn_swap_stream_absent(&relay->swap, now, relay->pair));
+        return;
+    }
+    (void)rn_relay_handle(
+        relay, rn_swap_stream_lost(&relay->swap, now, relay->pair, reason, rn_bytes_of(NULL, 0)));
 }
 
 static int send_assignment(rn_relay *relay, rn_link *link) {
@@ -178,6 +192,7 @@ static rn_swap_action assign(rn_relay *relay, rn_link *link) {
     uint64_t credit = relay->down.len == 0 ? window : 0;
     rn_swap_stream_assign(&relay->swap, link->worker.id, rn_bytes_text(link->worker.label), credit);
     relay->pair = relay->swap.pair;
+    relay->assigned_ns = now;
     rn_log_assigning(relay, link);
     int result = send_assignment(relay, link);
     relay->at = link;
@@ -288,6 +303,9 @@ bool rn_relay_handle(rn_relay *relay, rn_swap_action action) {
         }
     }
     forward(relay, &action);
+    if (rn_budget_over(&relay->data->budget)) {
+        rn_env_defer(relay->data->env, &relay->data->shed);
+    }
     rn_relay_schedule(relay);
     return true;
 }

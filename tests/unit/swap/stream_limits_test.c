@@ -78,13 +78,28 @@ static void request_over_its_limit_without_a_worker(void **state) {
 static void nothing_delivered_can_be_retried(void **state) {
     (void)state;
     open_stream();
-    client("prompt");
     flow(1);
-    assert_int_equal(rn_swap_stream_give_up(&stream).kind, RN_SWAP_NOTHING);
+    assert_false(rn_swap_stream_give_up(&stream).given_up); /* there is nothing */
     assert_int_equal(counters.journals_given_up, 0);
     left(lost(RN_SWAP_KILLED), RN_SWAP_KILLED, 1);
     flow(2);
     assert_int_equal(message(1, "a").kind, RN_SWAP_RELAY);
+}
+
+static void the_request_goes_after_the_journal(void **state) {
+    (void)state;
+    open_stream();
+    client("prompt");
+    flow(1);
+    message(1, "a");
+    assert_true(rn_swap_stream_give_up(&stream).given_up);
+    assert_true(budget.used > 0);
+    assert_int_equal(counters.requests_given_up, 0);
+    assert_true(rn_swap_stream_give_up(&stream).given_up);
+    assert_int_equal(counters.requests_given_up, 1);
+    assert_int_equal(budget.used, 0);
+    assert_false(rn_swap_stream_give_up(&stream).given_up);
+    assert_int_equal(message(2, "b").kind, RN_SWAP_RELAY);
 }
 
 static void giving_up_for_memory(void **state) {
@@ -251,6 +266,7 @@ int main(void) {
         TEST(request_over_its_limit_without_a_worker),
         TEST(nothing_delivered_can_be_retried),
         TEST(giving_up_for_memory),
+        TEST(the_request_goes_after_the_journal),
         TEST(giving_up_while_waiting_ends),
         TEST(sending_without_credit_is_a_fault),
         TEST(credit_exactly_used_up),

@@ -481,9 +481,56 @@ static void a_round_is_bounded(void **state) {
     assert_int_equal(stream.tried_count, 0);
 }
 
+/* ── what is no proof against the request ── */
+
+static void absent_workers_do_not_count_until_they_are_many(void **state) {
+    (void)state;
+    open_stream();
+    for (uint64_t i = 1; i <= RN_SWAP_ABSENCES_MAX; i++) {
+        assign(i);
+        left(rn_swap_stream_absent(&stream, now, stream.pair), RN_SWAP_KILLED, i);
+        assert_int_equal(stream.losses, 0);
+        stream.tried_count = 0;
+    }
+    assign(100);
+    left(rn_swap_stream_absent(&stream, now, stream.pair), RN_SWAP_KILLED, 100);
+    assert_int_equal(stream.losses, 1); /* from here on it may be the request that kills so fast */
+    flow(101);
+    assert_int_equal(message(1, "token").kind, RN_SWAP_RELAY);
+    assert_int_equal(stream.absences, 0);
+    assert_int_equal(stream.losses, 0);
+    /* One that had taken the stream was there. */
+    left(rn_swap_stream_absent(&stream, now, stream.pair), RN_SWAP_KILLED, 101);
+    assert_int_equal(stream.losses, 1);
+}
+
+static void a_worker_without_credit_could_make_no_progress(void **state) {
+    (void)state;
+    open_stream();
+    rn_swap_stream_assign(&stream, 1, rn_bytes_text("worker-a"), 4);
+    assert_int_equal(message(1, "all!").kind, RN_SWAP_RELAY); /* takes the whole credit */
+    left(lost(RN_SWAP_KILLED), RN_SWAP_KILLED, 1);
+    assert_int_equal(stream.losses, 0);
+    for (uint64_t i = 2; i < 10; i++) {
+        rn_swap_stream_assign(&stream, i, rn_bytes_text("worker-b"), 0);
+        assert_true(event("connected").accepted);
+        left(lost(RN_SWAP_KILLED), RN_SWAP_KILLED, i);
+        assert_int_equal(stream.losses, 0);
+        stream.tried_count = 0;
+    }
+    /* Before it took the stream credit does not matter: the Assignment may have killed it. */
+    rn_swap_stream_assign(&stream, 10, rn_bytes_text("worker-c"), 0);
+    left(lost(RN_SWAP_KILLED), RN_SWAP_KILLED, 10);
+    assert_int_equal(stream.losses, 1);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, finish)
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(absent_workers_do_not_count_until_they_are_many, begin,
+                                        finish),
+        cmocka_unit_test_setup_teardown(a_worker_without_credit_could_make_no_progress, begin,
+                                        finish),
         TEST(plain_stream),
         TEST(first_frame_may_be_any),
         TEST(done_with_an_unknown_code),

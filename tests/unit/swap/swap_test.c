@@ -269,7 +269,7 @@ static void run(world_run *world, uint64_t seed, bool liars) {
     world->total = random_below(&world->random, 400);
     world->director_budget.limit = world->worker_budget.limit = SIZE_MAX;
     rn_swap_config_default(&world->config);
-    world->config.max_attempts = 3 + (uint32_t)random_below(&world->random, 3);
+    world->config.max_attempts = 2 + (uint32_t)random_below(&world->random, 4);
     world->config.journal_limit = random_chance(&world->random, 80) ? 1 << 20 : 3000;
     world->config.credit_window = 500;
     rn_swap_stream_init(&world->stream, &world->config, &world->counters, &world->director_budget,

@@ -60,6 +60,7 @@ typedef struct world_run {
     bool end_is_done;
     /* what an observer counts */
     uint32_t losses;
+    bool taken; /* the present worker has taken the stream */
     uint32_t moves;
     uint32_t stale;
     bool gave_up;
@@ -146,6 +147,7 @@ static inline void world_assign(world_run *world, uint64_t worker) {
     world_call *call = world_free_call(world);
     rn_buffer frame;
     uint32_t attempt = world->stream.pair.attempt;
+    world->taken = false;
     rn_swap_stream_assign(&world->stream, worker, rn_bytes_text(labels[worker]), world->room);
     assert_int_equal(world->stream.pair.attempt, attempt + 1);
     *call = (world_call){.open = true, .pair = world->stream.pair, .worker = worker};
@@ -209,7 +211,11 @@ static inline void world_note_loss(world_run *world, world_call *call,
     if (!world->liars) {
         assert_false(action->fault);
     }
-    if (action->lost == RN_SWAP_KILLED || action->lost == RN_SWAP_FAILURE || action->fault) {
+    /* Who had answered and had no credit left could make no progress: that is no proof. */
+    world->taken = world->taken || action->accepted;
+    bool starved = world->taken && world->stream.received >= world->stream.granted;
+    bool died = action->lost == RN_SWAP_KILLED || action->lost == RN_SWAP_FAILURE;
+    if (action->fault || (died && !starved)) {
         world->losses++;
     }
     if (action->close_worker && call != NULL) {
