@@ -28,6 +28,19 @@ class Undisturbed(ClusterTest):
         self.assertEqual(self.swaps_counted(), 0)
         self.cluster.end()
 
+    def test_flat_out(self):
+        """Workers that end their streams while much of them is still on the way."""
+        streams, tokens = 16, 3000
+        self.cluster.start_director(*PATIENT)
+        self.cluster.start_worker("worker-a", *CALM, "--token-interval", "0")
+        for _ in range(8):
+            client = self.cluster.start_client("--tokens", str(tokens), "--streams", str(streams),
+                                               environment={"RUST_LOG": "warn"})
+            summary = self.assert_clean(client, tokens, streams=streams)
+            self.assertEqual(summary["swaps"], [])
+        self.assertEqual(self.swaps_counted(), 0)
+        self.cluster.end()
+
     def test_streams_differ_in_their_seeds(self):
         self.cluster.start_director(*PATIENT)
         self.cluster.start_worker("worker-a", *CALM)
