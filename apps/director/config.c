@@ -69,8 +69,9 @@ static const rn_setting table[] = {
      .value = "5s",
      .min = 10 * RN_MILLISECOND,
      .max = 3600 * RN_SECOND,
-     .help = "A worker that has not answered an assignment for so long has stalled: the stream goes "
-             "to another one.",
+     .help =
+         "A worker that has not answered an assignment for so long has stalled: the stream goes "
+         "to another one.",
      .offset = OFFSET(assign_timeout_ns)},
     {.option = "max-attempts",
      .variable = "CONNECTION_SWAP_MAX_ATTEMPTS",

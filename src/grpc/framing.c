@@ -46,7 +46,12 @@ static enum rn_deframe_result read_prefix(rn_deframer *deframer, const uint8_t *
 
 static void release_gathered(rn_deframer *deframer) {
     if (deframer->gathered) {
-        rn_buffer_fini(&deframer->body);
+        /* Small messages are cut by packet ends all the time; only large ones give memory back. */
+        if (deframer->body.capacity <= RN_DEFRAMER_KEPT_MAX) {
+            rn_buffer_clear(&deframer->body);
+        } else {
+            rn_buffer_fini(&deframer->body);
+        }
         deframer->gathered = false;
     }
 }

@@ -8,7 +8,10 @@
 
 #include "base/buffer.h"
 
-enum { RN_FRAME_PREFIX_LEN = 5 };
+enum {
+    RN_FRAME_PREFIX_LEN = 5,
+    RN_DEFRAMER_KEPT_MAX = 4096 /* bytes of memory that are kept from one message to the next */
+};
 
 enum rn_deframe_result {
     RN_DEFRAME_MORE,       /* all bytes are used; no whole message */

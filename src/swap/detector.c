@@ -108,7 +108,10 @@ enum rn_detector_reply rn_detector_reply(rn_detector *detector, uint64_t n, uint
         return RN_DETECTOR_OLD;
     }
     uint64_t sent_ns = *sent_at(detector, n);
-    add_round_trip(detector, now_ns > sent_ns ? now_ns - sent_ns : 0);
+    if (!detector->suspect) {
+        /* What a worker says after it hung tells nothing about its usual round trips. */
+        add_round_trip(detector, now_ns > sent_ns ? now_ns - sent_ns : 0);
+    }
     detector->first_out = n + 1;
     detector->quiet_since_ns = now_ns;
     if (!detector->suspect) {

@@ -112,8 +112,6 @@ void rn_swap_stream_wait(rn_swap_stream *stream, rn_swap_action *action, uint64_
     stream->retry_ns = RN_NEVER;
     if (now_ns >= stream->deadline_ns) {
         end_deadline(stream, action);
-    } else if (now_ns >= stream->park_deadline_ns) {
-        end_parked(stream, action);
     } else if (stream->tried_count == RN_SWAP_TRIED_MAX) {
         back_off(stream, now_ns);
         action->kind = RN_SWAP_WAIT;
