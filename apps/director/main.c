@@ -10,8 +10,6 @@
 #include "director/data/data.h"
 #include "director/sight/sight.h"
 
-extern char **environ;
-
 typedef struct director {
     rn_director_config config;
     rn_program program;

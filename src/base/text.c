@@ -85,12 +85,13 @@ const char *rn_text_escape(rn_bytes bytes, char *out, size_t size) {
 
 /* Of what will not be cut off: `size` bytes are enough to know. */
 static bool is_plain_word(rn_bytes bytes, size_t size) {
+    static const char special[] = {' ', '=', '"', '\\'};
     bool plain = bytes.len > 0;
     for (size_t len = bytes.len; bytes.len > 0 && plain && len - bytes.len < size;) {
         char piece[RN_TEXT_PIECE_MAX];
         size_t piece_len;
         size_t taken = rn_text_piece(bytes, piece, &piece_len);
-        plain = piece_len == taken && memchr(" =\"\\", bytes.data[0], 4) == NULL;
+        plain = piece_len == taken && memchr(special, bytes.data[0], sizeof special) == NULL;
         bytes = rn_bytes_of(bytes.data + taken, bytes.len - taken);
     }
     return plain;

@@ -304,8 +304,8 @@ static uint64_t broken_book_code(int error) {
                                           : RN_H3_INTERNAL_ERROR;
 }
 
-/* Calls itself once at most, for the end behind the last bytes. NOLINTNEXTLINE(misc-no-recursion)
- */
+/* Calls itself once at most, for the end behind the last bytes. */
+/* NOLINTNEXTLINE(misc-no-recursion) */
 void rn_h3_rx_data(rn_h3_session *session, rn_h3_stream *stream, const uint8_t *data, size_t len,
                    bool fin) {
     if (stream->request && stream->dropped) {

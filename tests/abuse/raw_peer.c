@@ -257,9 +257,9 @@ static void play_step(raw_peer *peer, const script_step *step) {
     if (raw->stream != NULL && step->end == SCRIPT_RESET) {
         /* Let the bytes before it arrive: a reset may overtake them. */
         rn_sim_run_for(peer->sim, WAIT_MS * RN_MILLISECOND);
-    }
-    if (raw->stream != NULL && step->end == SCRIPT_RESET) {
-        rn_stream_reset(raw->stream, step->code);
+        if (raw->stream != NULL) {
+            rn_stream_reset(raw->stream, step->code);
+        }
     } else if (raw->stream != NULL && step->end == SCRIPT_STOP) {
         rn_stream_stop_sending(raw->stream, step->code);
     }
