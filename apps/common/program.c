@@ -27,8 +27,19 @@ static bool show(const rn_settings_spec *spec,
     return done;
 }
 
-static void on_signal(int signal_number, void *user) {
-    rn_program *program = user;
+static void hang_up(rn_program *program) {
+    if (program->reload != NULL && !program->stopping) {
+        program->reloading = true;
+        program->reload(program->reload_user);
+        program->reloading = false;
+    }
+}
+
+void rn_program_signal(rn_program *program, int signal_number) {
+    if (signal_number == SIGHUP && program->spec->reloads) {
+        hang_up(program);
+        return;
+    }
     if (program->stopping || program->stop == NULL) {
         RN_WARN(program->log, program->target, "signal=%d ending at once", signal_number);
         rn_program_exit(program, RN_EXIT_RUNTIME);
@@ -38,14 +49,8 @@ static void on_signal(int signal_number, void *user) {
     program->stop(program->stop_user);
 }
 
-static void on_hangup(int signal_number, void *user) {
-    rn_program *program = user;
-    (void)signal_number;
-    if (program->reload != NULL && !program->stopping) {
-        program->reloading = true;
-        program->reload(program->reload_user);
-        program->reloading = false;
-    }
+static void on_signal(int signal_number, void *user) {
+    rn_program_signal(user, signal_number);
 }
 
 static int handle_signals(rn_program *program) {
@@ -54,9 +59,17 @@ static int handle_signals(rn_program *program) {
         result = rn_loop_signal(program->loop, SIGTERM, on_signal, program);
     }
     if (result == RPCNET_OK && program->spec->reloads) {
-        result = rn_loop_signal(program->loop, SIGHUP, on_hangup, program);
+        result = rn_loop_signal(program->loop, SIGHUP, on_signal, program);
     }
     return result;
+}
+
+/* What the reader of the settings had to say, as far as it is no error. */
+static void log_warnings(const rn_program *program) {
+    size_t prefix = strlen(program->spec->settings->program) + strlen(": ");
+    for (size_t i = 0; i < program->settings.warning_count; i++) {
+        RN_WARN(program->log, program->target, "%s", program->settings.warnings[i] + prefix);
+    }
 }
 
 /* Log and loop. */
@@ -70,10 +83,7 @@ static int open_program(rn_program *program) {
     if (invalid != NULL) {
         RN_WARN(program->log, program->target, "invalid directive in RUST_LOG: %s", invalid);
     }
-    size_t prefix = strlen(program->spec->settings->program) + strlen(": ");
-    for (size_t i = 0; i < program->settings.warning_count; i++) {
-        RN_WARN(program->log, program->target, "%s", program->settings.warnings[i] + prefix);
-    }
+    log_warnings(program);
     rn_loop_options options = {.log = program->log};
     result = rn_loop_new(&program->loop, &options);
     if (result == RPCNET_OK) {
@@ -97,22 +107,46 @@ static void open_standard_descriptors(void) {
     }
 }
 
-bool rn_program_start(rn_program *program, const rn_program_spec *spec, void *values, int argc,
-                      char *argv[], char *envp[]) {
-    open_standard_descriptors();
+static void init(rn_program *program, const rn_program_spec *spec, void *values) {
     memset(program, 0, sizeof *program);
     program->spec = spec;
     program->target = spec->target;
     program->common = (const rn_common *)(const void *)((const char *)values + spec->common_offset);
+}
+
+/* True: there is nothing wrong with them. */
+static bool read_settings(rn_program *program, void *values, int argc, char *argv[], char *envp[]) {
+    const rn_settings_spec *spec = program->spec->settings;
+    if (rn_settings_read(&program->settings, spec, values, argc, argv, envp) == RPCNET_OK) {
+        return true;
+    }
+    fprintf(stderr, "%s\n", program->settings.error);
+    program->exit_code = RN_EXIT_USAGE;
+    return false;
+}
+
+bool rn_program_start_on(rn_program *program, const rn_program_spec *spec, void *values, int argc,
+                         char *argv[], char *envp[], rn_env *env) {
+    init(program, spec, values);
+    program->env = env;
+    program->log = env->log;
+    if (!read_settings(program, values, argc, argv, envp)) {
+        return false;
+    }
+    log_warnings(program);
+    return program->settings.action == RN_SETTINGS_RUN;
+}
+
+bool rn_program_start(rn_program *program, const rn_program_spec *spec, void *values, int argc,
+                      char *argv[], char *envp[]) {
+    open_standard_descriptors();
+    init(program, spec, values);
     if (argc == 2 && strcmp(argv[1], "--help-markdown") == 0) {
         program->exit_code =
             show(spec->settings, rn_settings_markdown) ? RN_EXIT_OK : RN_EXIT_RUNTIME;
         return false;
     }
-    int result = rn_settings_read(&program->settings, spec->settings, values, argc, argv, envp);
-    if (result != RPCNET_OK) {
-        fprintf(stderr, "%s\n", program->settings.error);
-        program->exit_code = RN_EXIT_USAGE;
+    if (!read_settings(program, values, argc, argv, envp)) {
         return false;
     }
     if (program->settings.action != RN_SETTINGS_RUN) {
@@ -132,10 +166,11 @@ bool rn_program_start(rn_program *program, const rn_program_spec *spec, void *va
 }
 
 int rn_program_end(rn_program *program) {
+    bool own_log = program->env == NULL || program->loop != NULL;
     if (program->loop != NULL) {
         rn_loop_del(program->loop);
     }
-    if (program->log != NULL) {
+    if (own_log && program->log != NULL) {
         rn_log_del(program->log);
     }
     return program->exit_code;
@@ -240,7 +275,11 @@ static void on_resolved(int result, const rn_address *addresses, size_t count, v
 int rn_program_resolve(rn_program *program, const char *name, const char *address,
                        char out[RN_ADDRESS_TEXT_MAX]) {
     resolution wait = {.loop = program->loop, .result = RPCNET_ERR_TIMEOUT};
-    if (rn_address_parse(&wait.address, address) != RPCNET_OK) {
+    bool numeric = rn_address_parse(&wait.address, address) == RPCNET_OK;
+    if (!numeric && program->loop == NULL) {
+        return rn_program_fail_setting(program, name, "%s is no numeric address", address);
+    }
+    if (!numeric) {
         char host[RN_HOST_MAX + 1];
         uint16_t port;
         rn_resolve *resolve = NULL;

@@ -1,5 +1,9 @@
 /* program: what the three programs do alike: settings, log, loop, signals, exit codes.
  *
+ * A program lives on an rn_env. On a real machine rn_program_start makes one: a loop, whose signals
+ * it hears and which rn_program_run runs. rn_program_start_on takes one that somebody else runs,
+ * many programs in one process; everything else is the same.
+ *
  *   int main(int argc, char *argv[]) {
  *       config config;
  *       rn_program program;
@@ -108,9 +112,9 @@ typedef struct rn_program {
     rn_settings settings;
     const rn_common *common;
     const char *target; /* for RN_INFO(program->log, program->target, ...) */
-    rn_log *log;
-    rn_loop *loop;
-    rn_env *env; /* an rpcnet_env, too */
+    rn_log *log;        /* its own with a loop, the env's without one */
+    rn_loop *loop;      /* NULL: somebody else runs the env */
+    rn_env *env;        /* an rpcnet_env, too */
     rn_program_stop_fn *stop;
     void *stop_user;
     void (*reload)(void *user);
@@ -127,6 +131,12 @@ typedef struct rn_program {
  * settings are logged. `argv` and `envp` must outlive the program. */
 bool rn_program_start(rn_program *program, const rn_program_spec *spec, void *values, int argc,
                       char *argv[], char *envp[]);
+/* The same on an env that the caller runs, and without what concerns the whole process: help and
+ * version, core dumps, signals, the log filter (the env has its log). Its end shows in `exited`;
+ * then, or when the caller has had enough, what was made on the env is deleted and rn_program_end
+ * called, outside of the env's callbacks. Addresses to listen on must be numeric. */
+bool rn_program_start_on(rn_program *program, const rn_program_spec *spec, void *values, int argc,
+                         char *argv[], char *envp[], rn_env *env);
 /* Frees log and loop; what was made on the env must be deleted before. Returns the exit code. */
 int rn_program_end(rn_program *program);
 
@@ -146,6 +156,8 @@ int rn_program_fail_usage(rn_program *program, const char *name, const char *for
  * RN_EXIT_RUNTIME. Returns at once when the program has failed already. */
 void rn_program_on_stop(rn_program *program, rn_program_stop_fn *stop, void *user);
 void rn_program_run(rn_program *program);
+/* SIGINT, SIGTERM or SIGHUP has come: the loop calls it, and whoever runs the env may. */
+void rn_program_signal(rn_program *program, int signal_number);
 /* What SIGHUP calls from now on; NULL, or while the program is stopping: nothing. Inside it
  * rn_program_fail and its kin log an error and leave the program as it is. */
 void rn_program_on_reload(rn_program *program, void (*reload)(void *user), void *user);
