@@ -60,7 +60,7 @@ static void keep_trailers(rn_relay *relay, const rn_swap_action *action) {
     }
     while (rn_metadata_next(&walk, &key, &value)) {
         char name[256];
-        if (key.len < sizeof name) {
+        if (key.len > 0 && key.len < sizeof name && memchr(key.data, '\0', key.len) == NULL) {
             memcpy(name, key.data, key.len);
             name[key.len] = '\0';
             /* What is no metadata is left out. */
