@@ -128,7 +128,9 @@ static void take_assignment(rn_task *task, const rn_assignment *assignment) {
     }
     rn_repeated walk = assignment->client_messages;
     rn_bytes request;
-    if (rn_repeated_next(&walk, &request)) {
+    if (assignment->client_messages.count > 1) {
+        send_done(task, RPCNET_GRPC_INVALID_ARGUMENT, "the call has more than one request");
+    } else if (rn_repeated_next(&walk, &request)) {
         begin_generate(task, request, assignment);
     } else if (assignment->half_closed) {
         send_done(task, RPCNET_GRPC_INVALID_ARGUMENT, "the call has no request");

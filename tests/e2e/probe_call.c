@@ -27,6 +27,7 @@ typedef struct probe {
     const char *path;
     const char *messages[MESSAGES_MAX];
     size_t message_count;
+    size_t sent;
     rpcnet_metadata *metadata;
     rpcnet_loop *loop;
     rpcnet_channel *channel;
@@ -121,25 +122,35 @@ static void on_state(rpcnet_channel *channel, enum rpcnet_channel_state state,
     }
 }
 
+/* As many as there is room for; the rest when there is more. */
 static int send_messages(probe *p) {
     static unsigned char bytes[MESSAGE_MAX];
-    for (size_t i = 0; i < p->message_count; i++) {
-        size_t len = strlen(p->messages[i]) / 2;
-        for (size_t at = 0; at < len && len <= sizeof bytes; at++) {
-            const char digits[] = {p->messages[i][2 * at], p->messages[i][2 * at + 1], '\0'};
+    for (; p->sent < p->message_count; p->sent++) {
+        const char *hex = p->messages[p->sent];
+        size_t len = strlen(hex) / 2;
+        if (len > sizeof bytes) {
+            return RPCNET_ERR_LIMIT;
+        }
+        for (size_t at = 0; at < len; at++) {
+            const char digits[] = {hex[2 * at], hex[2 * at + 1], '\0'};
             bytes[at] = (unsigned char)strtoul(digits, NULL, 16);
         }
         int rv = rpcnet_call_send(p->call, bytes, len);
         if (rv != RPCNET_OK) {
-            return rv;
+            return rv == RPCNET_ERR_AGAIN ? RPCNET_OK : rv;
         }
     }
     return rpcnet_call_half_close(p->call);
 }
 
+static void on_writable(rpcnet_call *call, void *user) {
+    (void)call;
+    (void)send_messages(user); /* what goes wrong ends the call, and on_status tells */
+}
+
 static int start_call(probe *p) {
-    static const rpcnet_call_callbacks callbacks = {.on_message = on_message,
-                                                    .on_status = on_status};
+    static const rpcnet_call_callbacks callbacks = {
+        .on_message = on_message, .on_status = on_status, .on_writable = on_writable};
     rpcnet_call_options options;
     rpcnet_call_options_init(&options);
     options.metadata = p->metadata;
