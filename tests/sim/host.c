@@ -9,6 +9,7 @@ struct rn_timer {
     rn_sim_host *host;
     rn_list link; /* in rn_sim_host.timers */
     rn_sim_event event;
+    uint64_t deadline; /* of the process's clock; RN_NEVER: not set */
     rn_timer_fn *fn;
     void *user;
 };
@@ -24,11 +25,13 @@ struct rn_resolve {
 };
 
 static uint64_t host_now(rn_env *env) {
-    return rn_sim_host_of(env)->sim->now;
+    const rn_sim_host *host = rn_sim_host_of(env);
+    return rn_sim_clock_local(&host->clock, host->sim->now);
 }
 
 static uint64_t host_wall(rn_env *env) {
-    return RN_SIM_WALL_START + rn_sim_host_of(env)->sim->now;
+    const rn_sim_host *host = rn_sim_host_of(env);
+    return rn_sim_clock_wall(&host->clock, host->sim->now);
 }
 
 static void host_random(rn_env *env, void *out, size_t len) {
@@ -37,6 +40,7 @@ static void host_random(rn_env *env, void *out, size_t len) {
 
 static void fire_timer(rn_sim_event *event, rn_sim *sim) {
     rn_timer *timer = RN_CONTAINER_OF(event, rn_timer, event);
+    timer->deadline = RN_NEVER;
     rn_sim_note(sim, "timer", &timer->host->machine->address, NULL, 0);
     timer->fn(timer->user);
 }
@@ -45,6 +49,7 @@ static int timer_new(rn_env *env, rn_timer_fn *fn, void *user, rn_timer **out) {
     rn_sim_host *host = rn_sim_host_of(env);
     rn_timer *timer = rn_sim_alloc(sizeof *timer);
     timer->host = host;
+    timer->deadline = RN_NEVER;
     timer->fn = fn;
     timer->user = user;
     rn_sim_event_init(&timer->event, host, fire_timer, NULL);
@@ -55,9 +60,11 @@ static int timer_new(rn_env *env, rn_timer_fn *fn, void *user, rn_timer **out) {
 
 static void timer_set(rn_timer *timer, uint64_t deadline) {
     rn_sim *sim = timer->host->sim;
+    uint64_t when = rn_sim_clock_when(&timer->host->clock, deadline);
     rn_sim_event_cancel(sim, &timer->event);
-    if (deadline != RN_NEVER && !timer->host->killed) {
-        rn_sim_event_set(sim, &timer->event, deadline);
+    timer->deadline = deadline;
+    if (deadline != RN_NEVER && when != RN_NEVER && !timer->host->killed) {
+        rn_sim_event_set(sim, &timer->event, when);
     }
 }
 
@@ -222,6 +229,7 @@ rn_env *rn_sim_host_new(rn_sim *sim, const char *address) {
     host->env.ops = &host_ops;
     host->sim = sim;
     host->machine = rn_sim_need_machine(sim, address);
+    rn_sim_clock_init(&host->clock);
     rn_sim_random_init(&host->random, sim->seed, ++sim->host_count);
     rn_list_init(&host->sockets);
     rn_list_init(&host->timers);
@@ -288,6 +296,20 @@ void rn_sim_host_resume(rn_env *env) {
     while (!rn_list_empty(&host->held)) {
         rn_sim_event *event = RN_CONTAINER_OF(host->held.next, rn_sim_event, held);
         rn_sim_event_set(host->sim, event, host->sim->now);
+    }
+}
+
+void rn_sim_host_set_clock(rn_env *env, const rn_sim_clock *clock) {
+    rn_sim_host *host = rn_sim_host_of(env);
+    rn_sim_clock_change(&host->clock, host->sim->now, clock);
+    rn_sim_note(host->sim, "clock", &host->machine->address, NULL, 0);
+    rn_list *link;
+    rn_list *after;
+    RN_LIST_FOREACH(link, after, &host->timers) {
+        rn_timer *timer = RN_CONTAINER_OF(link, rn_timer, link);
+        if (!rn_list_linked(&timer->event.held)) { /* those are due already */
+            timer_set(timer, timer->deadline);
+        }
     }
 }
 

@@ -33,12 +33,15 @@ typedef struct rn_sim_machine {
     rn_address address; /* port 0 */
     char text[RN_ADDRESS_TEXT_MAX];
     uint16_t port_next; /* where the search for a free port begins */
+    bool down;
 } rn_sim_machine;
 
 typedef struct rn_sim_path {
     bool own_link;
     rn_sim_link link;
+    bool cut;
     uint64_t arrival_last; /* of datagrams that keep the order */
+    uint64_t busy_until;   /* with what waits for its turn, on a link with a rate */
 } rn_sim_path;
 
 typedef struct rn_sim_name {
@@ -65,6 +68,8 @@ struct rn_sim {
     uint64_t socket_id_next;
     rn_list graveyard; /* closed sockets, freed between turns */
     rn_sim_stats stats;
+    rn_sim_tap_fn *tap; /* NULL: none */
+    void *tap_user;
     uint64_t digest;
     bool trace;
     rn_buffer log_text; /* with a NUL behind it */
@@ -72,12 +77,22 @@ struct rn_sim {
     bool log_to_stderr;
 };
 
+/* A process's clocks: `local` when the world's time was `since`, and going at `rate`. */
+typedef struct rn_sim_clock_state {
+    uint64_t since;
+    uint64_t local;
+    uint64_t rate;       /* local millionths of a second per second of the world */
+    uint64_t jumped;     /* part of `local` that the wall clock has not */
+    int64_t wall_offset; /* in ns, like all of it */
+} rn_sim_clock_state;
+
 struct rn_sim_host {
     rn_env env; /* first: an rn_env of the simulation is its process */
     rn_sim *sim;
     rn_list link; /* in rn_sim.hosts */
     rn_sim_machine *machine;
     rn_sim_random random;
+    rn_sim_clock_state clock;
     bool killed;
     bool paused;
     bool sends_blocked;
@@ -125,11 +140,24 @@ void rn_sim_note(rn_sim *sim, const char *kind, const rn_address *from, const rn
                  size_t len); /* for the digest and the trace */
 rn_sim_machine *rn_sim_find_machine(rn_sim *sim, const rn_address *address); /* NULL: none */
 const rn_sim_link *rn_sim_link_between(const rn_sim *sim, size_t from, size_t to);
+bool rn_sim_can_pass(const rn_sim *sim, size_t from, size_t to); /* up, and not cut off */
 
 /* host.c */
 rn_address rn_sim_parse_host(const char *address);
 rn_sim_machine *rn_sim_need_machine(rn_sim *sim, const char *text); /* makes it if need be */
 void rn_sim_host_del(rn_sim_host *host);
+
+/* clock.c */
+void rn_sim_clock_init(rn_sim_clock_state *clock);
+void rn_sim_clock_change(rn_sim_clock_state *clock, uint64_t now, const rn_sim_clock *to);
+uint64_t rn_sim_clock_local(const rn_sim_clock_state *clock, uint64_t now);
+uint64_t rn_sim_clock_wall(const rn_sim_clock_state *clock, uint64_t now);
+/* The world's first time at which the clock shows `local` or more; RN_NEVER: out of reach. */
+uint64_t rn_sim_clock_when(const rn_sim_clock_state *clock, uint64_t local);
+
+/* letter.c */
+/* One datagram: dropped, or on its way once or twice. RPCNET_OK or RPCNET_ERR_IO, as udp_send. */
+int rn_sim_letter_send(rn_udp *udp, const rn_transmit *transmit, rn_bytes data);
 
 /* udp.c */
 int rn_sim_udp_open(rn_env *env, const rn_udp_options *options, const rn_udp_handler *handler,
@@ -137,6 +165,7 @@ int rn_sim_udp_open(rn_env *env, const rn_udp_options *options, const rn_udp_han
 int rn_sim_udp_send(rn_udp *udp, const rn_transmit *transmit);
 const rn_address *rn_sim_udp_address(const rn_udp *udp);
 void rn_sim_udp_close(rn_udp *udp);
+rn_udp *rn_sim_find_socket(const rn_sim *sim, const rn_address *outer); /* NULL: none */
 void rn_sim_udp_unplug(rn_udp *udp); /* the network forgets it; nothing reaches it any more */
 void rn_sim_bury(rn_sim *sim);       /* frees what the graveyard holds */
 

@@ -1,5 +1,5 @@
 /* The world: machines, paths, the run of time, statistics and the log. Processes are in host.c,
- * sockets and what happens to datagrams in udp.c. */
+ * sockets in udp.c, and what happens to datagrams in letter.c. */
 #include "sim/net.h"
 
 #include <assert.h>
@@ -96,6 +96,12 @@ const rn_sim_link *rn_sim_link_between(const rn_sim *sim, size_t from, size_t to
     return path->own_link ? &path->link : &sim->default_link;
 }
 
+bool rn_sim_can_pass(const rn_sim *sim, size_t from, size_t to) {
+    const rn_sim_machine *machines = sim->machines;
+    return !sim->paths[from][to].cut &&
+           (from == to || (!machines[from].down && !machines[to].down));
+}
+
 void rn_sim_set_default_link(rn_sim *sim, const rn_sim_link *link) {
     sim->default_link = *link;
 }
@@ -112,6 +118,24 @@ void rn_sim_set_link_one_way(rn_sim *sim, const char *from, const char *to,
 void rn_sim_set_link(rn_sim *sim, const char *a, const char *b, const rn_sim_link *link) {
     rn_sim_set_link_one_way(sim, a, b, link);
     rn_sim_set_link_one_way(sim, b, a, link);
+}
+
+void rn_sim_set_partition_one_way(rn_sim *sim, const char *from, const char *to, bool cut) {
+    const rn_sim_machine *a = rn_sim_need_machine(sim, from);
+    const rn_sim_machine *b = rn_sim_need_machine(sim, to);
+    sim->paths[a->index][b->index].cut = cut;
+    rn_sim_note(sim, cut ? "cut" : "heal", &a->address, &b->address, 0);
+}
+
+void rn_sim_set_partition(rn_sim *sim, const char *a, const char *b, bool cut) {
+    rn_sim_set_partition_one_way(sim, a, b, cut);
+    rn_sim_set_partition_one_way(sim, b, a, cut);
+}
+
+void rn_sim_set_down(rn_sim *sim, const char *machine, bool down) {
+    rn_sim_machine *at = rn_sim_need_machine(sim, machine);
+    at->down = down;
+    rn_sim_note(sim, down ? "interface-down" : "interface-up", &at->address, NULL, 0);
 }
 
 void rn_sim_set_name(rn_sim *sim, const char *name, const char *address) {
@@ -209,6 +233,11 @@ bool rn_sim_run_until_done(rn_sim *sim, bool (*done)(void *user), void *user, ui
 
 const rn_sim_stats *rn_sim_get_stats(const rn_sim *sim) {
     return &sim->stats;
+}
+
+void rn_sim_set_tap(rn_sim *sim, rn_sim_tap_fn *fn, void *user) {
+    sim->tap = fn;
+    sim->tap_user = user;
 }
 
 uint64_t rn_sim_trace_digest(const rn_sim *sim) {

@@ -22,10 +22,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/bytes.h"
 #include "base/env.h"
 
 enum {
     RN_SIM_MACHINES_MAX = 64,
+    RN_SIM_QUEUE_BYTES_DEFAULT = 256 << 10, /* of a link with a rate */
+    RN_SIM_QUEUE_BYTES_MAX = 1 << 30,
     RN_SIM_LOG_BYTES_MAX = 16 << 20,    /* kept log text; later lines are not kept */
     RN_SIM_EVENTS_AT_ONCE_MAX = 1000000 /* events without time going on: the run is stuck */
 };
@@ -44,7 +47,11 @@ typedef struct rn_sim_link {
     double reorder;      /* held back by reorder_ns, so that later ones overtake it */
     uint64_t reorder_ns; /* 0: as much as latency_ns */
     double ecn_mark;     /* ECT datagrams get CE */
+    double corrupt;      /* 1 to 8 bits of a copy are turned, and no checksum notices */
     size_t mtu;          /* IP packets above it vanish; 0: 1500 */
+    uint64_t rate_bps;   /* bits of IP packets per second, one packet after the other; 0: any */
+    size_t queue_bytes;  /* of packets that wait for their turn or have it; what does not fit is
+                            dropped; 0: RN_SIM_QUEUE_BYTES_DEFAULT */
 } rn_sim_link;
 
 typedef struct rn_sim_stats {
@@ -54,10 +61,50 @@ typedef struct rn_sim_stats {
     uint64_t duplicated;
     uint64_t reordered;
     uint64_t marked;
+    uint64_t corrupted;
     uint64_t too_large;
+    uint64_t queue_full;
+    uint64_t partitioned;
+    uint64_t down;     /* sent by a machine that is down, or come to one */
     uint64_t no_route; /* to an address of no machine */
     uint64_t refused;  /* to a closed port */
 } rn_sim_stats;
+
+/* What happened to a datagram, for the tap: RN_SIM_SENT when it is sent, RN_SIM_DUPLICATED for each
+ * copy more that comes into being, and one of the others for each copy in the end. What waits for a
+ * stopped process that is then killed, or is under way when the world ends, has no end. */
+typedef enum rn_sim_fate {
+    RN_SIM_SENT,
+    RN_SIM_DUPLICATED,
+    RN_SIM_DELIVERED,
+    RN_SIM_LOST,
+    RN_SIM_TOO_LARGE,
+    RN_SIM_QUEUE_FULL,
+    RN_SIM_PARTITIONED,
+    RN_SIM_DOWN,
+    RN_SIM_NO_ROUTE,
+    RN_SIM_REFUSED
+} rn_sim_fate;
+
+typedef struct rn_sim_seen {
+    uint64_t time;
+    rn_sim_fate fate;
+    rn_address from; /* as the network sees it */
+    rn_address to;
+    uint8_t ecn;
+    bool corrupted;
+    rn_bytes data; /* valid during the call only */
+} rn_sim_seen;
+
+/* Runs inside the network: it may look and remember, nothing else. */
+typedef void rn_sim_tap_fn(const rn_sim_seen *seen, void *user);
+
+/* How the clocks of a process go. */
+typedef struct rn_sim_clock {
+    int32_t skew_ppm;       /* both run faster by so many millionths; above -1000000 */
+    uint64_t jump_ns;       /* the monotonic clock goes forward by this, once */
+    int64_t wall_offset_ns; /* by which the wall clock is wrong, besides what the skew makes */
+} rn_sim_clock;
 
 /* `fallback`, unless the environment variable RN_SIM_SEED says otherwise. */
 uint64_t rn_sim_seed(uint64_t fallback);
@@ -83,6 +130,10 @@ void rn_sim_host_kill(rn_env *env);
 void rn_sim_host_pause(rn_env *env);
 void rn_sim_host_resume(rn_env *env);
 
+/* From now on the clocks of the process go like this; its timers follow its own monotonic clock.
+ * Before, both tell the world's time. */
+void rn_sim_host_set_clock(rn_env *env, const rn_sim_clock *clock);
+
 /* While blocked, sends of the process return RPCNET_ERR_AGAIN; `writable` follows when it ends. */
 void rn_sim_host_block_sends(rn_env *env, bool blocked);
 
@@ -92,6 +143,15 @@ void rn_sim_set_default_link(rn_sim *sim, const rn_sim_link *link);
 void rn_sim_set_link(rn_sim *sim, const char *a, const char *b, const rn_sim_link *link);
 void rn_sim_set_link_one_way(rn_sim *sim, const char *from, const char *to,
                              const rn_sim_link *link);
+
+/* A partition: while `cut`, no datagram gets from one machine to the other, in both directions or
+ * one. Those under way arrive. The link stays as it is. */
+void rn_sim_set_partition(rn_sim *sim, const char *a, const char *b, bool cut);
+void rn_sim_set_partition_one_way(rn_sim *sim, const char *from, const char *to, bool cut);
+
+/* A machine's interface disappears and comes back: while it is down, its processes' sends to other
+ * machines fail (RPCNET_ERR_IO), and what comes is lost. Its processes still reach each other. */
+void rn_sim_set_down(rn_sim *sim, const char *machine, bool down);
 
 /* A name that `resolve` finds from now on; "localhost" is the asking machine. Both texts are
  * copied. */
@@ -120,6 +180,9 @@ bool rn_sim_run_until_idle(rn_sim *sim, uint64_t latest);
 bool rn_sim_run_until_done(rn_sim *sim, bool (*done)(void *user), void *user, uint64_t latest);
 
 const rn_sim_stats *rn_sim_get_stats(const rn_sim *sim);
+
+/* Calls `fn` for each datagram from now on; NULL: no more. There is one tap. It changes nothing. */
+void rn_sim_set_tap(rn_sim *sim, rn_sim_tap_fn *fn, void *user);
 
 /* A digest of all events up to now: when, which kind, from where to where, how long. Two runs that
  * have the same one went the same way. */

@@ -1,4 +1,4 @@
-/* Sockets, and what the network does to datagrams on their way. */
+/* Sockets. What the network does to datagrams on their way is in letter.c. */
 #include <assert.h>
 #include <stdlib.h>
 
@@ -7,28 +7,8 @@
 
 enum {
     PORT_FIRST = 32768, /* ports that the system chooses */
-    PORT_LAST = 60999,
-    MTU_DEFAULT = 1500,
-    HEADERS_IPV4 = 28, /* IP and UDP */
-    HEADERS_IPV6 = 48
+    PORT_LAST = 60999
 };
-
-typedef struct letter {
-    rn_sim_event event;
-    rn_address from;
-    rn_address to;
-    uint64_t sender;     /* id of the socket that sent it */
-    size_t from_machine; /* index */
-    uint8_t ecn;
-    size_t len;
-    uint8_t data[];
-} letter;
-
-/* The news that a port is closed, on its way back. */
-typedef struct refusal {
-    rn_sim_event event;
-    uint64_t socket;
-} refusal;
 
 typedef struct address_key {
     uint8_t bytes[19]; /* family, address, port */
@@ -47,8 +27,8 @@ static address_key key_of(const rn_address *address) {
     return key;
 }
 
-static rn_udp *find_outer(const rn_sim *sim, const rn_address *address) {
-    address_key key = key_of(address);
+rn_udp *rn_sim_find_socket(const rn_sim *sim, const rn_address *outer) {
+    address_key key = key_of(outer);
     return rn_map_get(sim->outer, rn_bytes_of(&key, sizeof key));
 }
 
@@ -119,7 +99,8 @@ static int choose_addresses(rn_sim_host *host, const rn_udp_options *options, rn
     /* As on a real machine, connecting settles a wildcard. */
     udp->bound = udp->peer.len > 0 ? udp->inner : *wanted;
     rn_address_set_port(&udp->bound, port);
-    return find_outer(host->sim, &udp->outer) == NULL ? RPCNET_OK : RPCNET_ERR_ADDRESS_IN_USE;
+    return rn_sim_find_socket(host->sim, &udp->outer) == NULL ? RPCNET_OK
+                                                              : RPCNET_ERR_ADDRESS_IN_USE;
 }
 
 int rn_sim_udp_open(rn_env *env, const rn_udp_options *options, const rn_udp_handler *handler,
@@ -205,7 +186,7 @@ int rn_sim_rebind(rn_env *env, uint16_t port, const char *outer) {
     if (udp == NULL) {
         return RPCNET_ERR_NOT_FOUND;
     }
-    if (find_outer(sim, &address) != NULL) {
+    if (rn_sim_find_socket(sim, &address) != NULL) {
         return RPCNET_ERR_EXISTS;
     }
     rn_sim_note(sim, "rebind", &udp->outer, &address, 0);
@@ -218,161 +199,6 @@ int rn_sim_rebind(rn_env *env, uint16_t port, const char *outer) {
     return RPCNET_OK;
 }
 
-static void drop_refusal(rn_sim_event *event) {
-    free(RN_CONTAINER_OF(event, refusal, event));
-}
-
-static void fire_refusal(rn_sim_event *event, rn_sim *sim) {
-    refusal *at = RN_CONTAINER_OF(event, refusal, event);
-    rn_udp *udp = rn_map_get(sim->sockets, rn_map_number(&at->socket));
-    if (udp != NULL && udp->host->paused) {
-        rn_list_append(&udp->host->held, &event->held);
-        return;
-    }
-    if (udp != NULL) {
-        rn_sim_note(sim, "unreachable", &udp->outer, &udp->peer, 0);
-        if (udp->handler.unreachable != NULL) {
-            udp->handler.unreachable(udp->user);
-        }
-    }
-    free(at);
-}
-
-/* The letter came to a port that is closed: connected senders get to know it. */
-static void refuse(rn_sim *sim, const letter *from) {
-    sim->stats.refused++;
-    const rn_udp *sender = rn_map_get(sim->sockets, rn_map_number(&from->sender));
-    const rn_sim_machine *machine = rn_sim_find_machine(sim, &from->to);
-    if (sender == NULL || sender->peer.len == 0 || machine == NULL) {
-        return;
-    }
-    const rn_sim_link *link = rn_sim_link_between(sim, machine->index, from->from_machine);
-    if (rn_sim_random_chance(&sim->random, link->loss)) {
-        return;
-    }
-    refusal *back = rn_sim_alloc(sizeof *back);
-    rn_sim_event_init(&back->event, NULL, fire_refusal, drop_refusal);
-    back->socket = from->sender;
-    rn_sim_event_set(sim, &back->event, sim->now + link->latency_ns);
-}
-
-static void drop_letter(rn_sim_event *event) {
-    free(RN_CONTAINER_OF(event, letter, event));
-}
-
-static void hand_over(rn_sim *sim, rn_udp *udp, letter *from) {
-    rn_sim_note(sim, "receive", &from->from, &from->to, from->len);
-    sim->stats.delivered++;
-    rn_datagram datagram = {.local = udp->inner,
-                            .remote = from->from,
-                            .ecn = from->ecn,
-                            .data = from->data,
-                            .len = from->len};
-    udp->handler.receive(&datagram, udp->user);
-    free(from);
-}
-
-static void fire_letter(rn_sim_event *event, rn_sim *sim) {
-    letter *at = RN_CONTAINER_OF(event, letter, event);
-    rn_udp *udp = find_outer(sim, &at->to);
-    if (udp == NULL || (udp->peer.len > 0 && !rn_address_equal(&udp->peer, &at->from))) {
-        rn_sim_note(sim, "refuse", &at->from, &at->to, at->len);
-        refuse(sim, at);
-        free(at);
-        return;
-    }
-    if (udp->host->paused) {
-        rn_list_append(&udp->host->held, &event->held);
-        return;
-    }
-    hand_over(sim, udp, at);
-    /* What arrives at the same socket at the same time is one batch. */
-    while (!udp->closed && !udp->host->paused) {
-        rn_sim_event *next = rn_sim_queue_first(&sim->queue);
-        if (next == NULL || next->time != sim->now || next->fire != fire_letter) {
-            break;
-        }
-        letter *more = RN_CONTAINER_OF(next, letter, event);
-        if (!rn_address_equal(&more->to, &udp->outer) ||
-            (udp->peer.len > 0 && !rn_address_equal(&udp->peer, &more->from))) {
-            break;
-        }
-        rn_sim_event_cancel(sim, next);
-        hand_over(sim, udp, more);
-    }
-    if (!udp->closed && udp->handler.batch_end != NULL) {
-        udp->handler.batch_end(udp->user);
-    }
-}
-
-/* When a datagram that is sent now arrives. */
-static uint64_t arrival(rn_sim *sim, rn_sim_path *path, const rn_sim_link *link) {
-    uint64_t at = sim->now + link->latency_ns;
-    if (link->jitter_ns > 0) {
-        at += rn_sim_random_below(&sim->random, link->jitter_ns + 1);
-    }
-    if (rn_sim_random_chance(&sim->random, link->reorder)) {
-        sim->stats.reordered++;
-        return at + (link->reorder_ns > 0 ? link->reorder_ns : link->latency_ns);
-    }
-    if (at < path->arrival_last) {
-        at = path->arrival_last;
-    }
-    path->arrival_last = at;
-    return at;
-}
-
-static void post(rn_udp *udp, const rn_transmit *transmit, rn_bytes data, uint8_t ecn,
-                 uint64_t time) {
-    letter *out = rn_sim_alloc(sizeof *out + data.len);
-    rn_sim_event_init(&out->event, NULL, fire_letter, drop_letter);
-    out->from = udp->outer;
-    out->to = udp->peer.len > 0 ? udp->peer : transmit->remote;
-    out->sender = udp->id;
-    out->from_machine = udp->host->machine->index;
-    out->ecn = ecn;
-    out->len = data.len;
-    memcpy(out->data, data.data, data.len);
-    rn_sim_event_set(udp->host->sim, &out->event, time);
-}
-
-/* One datagram: dropped, or on its way once or twice. */
-static void send_one(rn_udp *udp, const rn_transmit *transmit, rn_bytes data) {
-    rn_sim *sim = udp->host->sim;
-    const rn_address *to = udp->peer.len > 0 ? &udp->peer : &transmit->remote;
-    const rn_udp *target = find_outer(sim, to);
-    const rn_sim_machine *machine =
-        target != NULL ? target->host->machine : rn_sim_find_machine(sim, to);
-    sim->stats.sent++;
-    rn_sim_note(sim, "send", &udp->outer, to, data.len);
-    if (machine == NULL) {
-        sim->stats.no_route++;
-        return;
-    }
-    rn_sim_path *path = &sim->paths[udp->host->machine->index][machine->index];
-    const rn_sim_link *link = rn_sim_link_between(sim, udp->host->machine->index, machine->index);
-    size_t headers = to->sa.sa_family == AF_INET ? HEADERS_IPV4 : HEADERS_IPV6;
-    if (data.len + headers > (link->mtu > 0 ? link->mtu : MTU_DEFAULT)) {
-        sim->stats.too_large++;
-        return;
-    }
-    if (rn_sim_random_chance(&sim->random, link->loss)) {
-        sim->stats.lost++;
-        rn_sim_note(sim, "lose", &udp->outer, to, data.len);
-        return;
-    }
-    uint8_t ecn = transmit->ecn;
-    if (ecn != RN_ECN_NOT_ECT && rn_sim_random_chance(&sim->random, link->ecn_mark)) {
-        ecn = RN_ECN_CE;
-        sim->stats.marked++;
-    }
-    post(udp, transmit, data, ecn, arrival(sim, path, link));
-    if (rn_sim_random_chance(&sim->random, link->duplicate)) {
-        sim->stats.duplicated++;
-        post(udp, transmit, data, ecn, arrival(sim, path, link));
-    }
-}
-
 int rn_sim_udp_send(rn_udp *udp, const rn_transmit *transmit) {
     assert(transmit->len > 0 && transmit->segment_size > 0);
     assert(transmit->segment_size <= transmit->len);
@@ -383,12 +209,14 @@ int rn_sim_udp_send(rn_udp *udp, const rn_transmit *transmit) {
         udp->wants_writable = true;
         return RPCNET_ERR_AGAIN;
     }
+    int result = RPCNET_OK;
     size_t offset = 0;
     while (offset < transmit->len) {
         size_t left = transmit->len - offset;
         size_t len = left < transmit->segment_size ? left : transmit->segment_size;
-        send_one(udp, transmit, rn_bytes_of(transmit->data + offset, len));
+        int sent = rn_sim_letter_send(udp, transmit, rn_bytes_of(transmit->data + offset, len));
+        result = sent == RPCNET_OK ? result : sent;
         offset += len;
     }
-    return RPCNET_OK;
+    return result;
 }
