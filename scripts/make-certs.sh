@@ -6,6 +6,7 @@
 #   server.crt, server.key      what the director shows to clients; it names no role
 #   director.crt, director.key  the director inside the cluster: rpcnet://role/director
 #   LABEL.crt, LABEL.key        a worker inside the cluster: rpcnet://role/worker/LABEL
+#   client.crt, client.key      a program that calls workers directly: rpcnet://role/client
 #   cluster.secret              32 random bytes as hexadecimal digits, and perhaps those before them
 set -euo pipefail
 export LC_ALL=C
@@ -78,7 +79,7 @@ for label in "${workers[@]}"; do
     [[ $label =~ ^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$ ]] ||
         wrong_usage "a label is 1 to 63 of A-Z a-z 0-9 . _ - and begins with a letter or digit"
     case $label in
-    ca | server | director) wrong_usage "the label $label is taken by a file of that name" ;;
+    ca | server | director | client) wrong_usage "the label $label is taken by a file of that name" ;;
     esac
 done
 command -v certtool >/dev/null || fail "certtool is missing; run scripts/install-dependencies.sh"
@@ -147,15 +148,14 @@ make_pair() {
     made+=("$name")
 }
 
-# identity NAME URI: a certificate for both ends of the connections inside the cluster.
+# identity NAME URI PURPOSE...: a certificate of the cluster with that role.
 identity() {
     if $force || ! is_good "$1" "URI: $2"; then
-        make_pair "$1" <<TEXT
-cn = "$1"
-uri = "$2"
-tls_www_server
-tls_www_client
-TEXT
+        {
+            printf 'cn = "%s"\nuri = "%s"\n' "$1" "$2"
+            printf '%s\n' "${@:3}"
+        } >"$new/identity"
+        make_pair "$1" <"$new/identity"
     fi
 }
 
@@ -177,10 +177,12 @@ ip_address = "::1"
 tls_www_server
 TEXT
 fi
-identity director rpcnet://role/director
+both_ends=(tls_www_server tls_www_client) # of the connections between director and workers
+identity director rpcnet://role/director "${both_ends[@]}"
 for label in "${workers[@]}"; do
-    identity "$label" "rpcnet://role/worker/$label"
+    identity "$label" "rpcnet://role/worker/$label" "${both_ends[@]}"
 done
+identity client rpcnet://role/client tls_www_client
 
 secret=$directory/cluster.secret
 pattern=$'^([0-9a-f]{64})(\n[0-9a-f]{64})?$'

@@ -24,7 +24,8 @@ static const rn_setting table[] = {
      .kind = RN_SETTING_TEXT,
      .min = 1,
      .help = "Role that the certificate must bear, instead of a name: to call a worker directly, "
-             "rpcnet://role/worker/worker-a (with --cert and --key of the cluster).",
+             "rpcnet://role/worker/worker-a (with client.crt and client.key of the cluster as "
+             "--cert and --key).",
      .offset = offsetof(rn_client_config, server_identity)},
     {.option = "connect-timeout",
      .variable = "CONNECTION_SWAP_CLIENT_CONNECT_TIMEOUT",

@@ -15,6 +15,7 @@
 
 #define RN_ROLE_DIRECTOR "rpcnet://role/director"
 #define RN_ROLE_WORKER "rpcnet://role/worker/" /* and the label */
+#define RN_ROLE_CLIENT "rpcnet://role/client"  /* calls workers directly */
 
 enum { RN_ROLE_MAX = 96, RN_LABEL_MAX = 63 };
 

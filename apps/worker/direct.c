@@ -1,6 +1,7 @@
-/* direct: connection_swap.Inference/Generate without a director, for programs of the cluster. */
+/* direct: connection_swap.Inference/Generate without a director, for clients of the cluster. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "worker/worker.h"
 
@@ -62,10 +63,13 @@ void rn_task_generate(rpcnet_server *server, rpcnet_call *call, void *user) {
     rn_worker *worker = user;
     rpcnet_peer peer;
     rpcnet_call_peer(call, &peer);
-    if (peer.identity[0] == '\0') {
+    if (strcmp(peer.identity, RN_ROLE_DIRECTOR) != 0 &&
+        strcmp(peer.identity, RN_ROLE_CLIENT) != 0) {
+        RN_WARN(worker->program.log, worker->program.target,
+                "worker=%s peer=%s identity=%s only a director or a client of the cluster may call",
+                worker->config.label, peer.address, peer.identity);
         rpcnet_call_finish(call, RPCNET_GRPC_PERMISSION_DENIED,
-                           "only programs of the cluster may call a worker; ask its director",
-                           NULL);
+                           "only a director or a client of the cluster may call a worker", NULL);
         rpcnet_call_del(call);
         return;
     }

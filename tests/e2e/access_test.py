@@ -110,7 +110,7 @@ class Roles(AccessTest):
         self.cluster.start_director(*PATIENT)
         worker = self.cluster.start_worker("worker-a", *CALM)
         whom = ("--identity", worker_role("worker-a"))
-        for name in ("worker-a", "worker-b"):
+        for name in ("worker-a", "worker-b", "client"):
             *_, text, answers = self.assert_code("PERMISSION_DENIED", worker.user, SERVE, whom,
                                                  *pair(name))
             self.assertEqual((text, answers), ("only a director may call Serve", []))
@@ -120,15 +120,41 @@ class Roles(AccessTest):
         self.assertEqual(loss, "none")
         self.cluster.end()
 
-    def test_the_cluster_may_ask_a_worker(self):
+    def test_only_directors_and_clients_generate_directly(self):
         self.cluster.start_director(*PATIENT)
         worker = self.cluster.start_worker("worker-a", *CALM)
         whom = ("--identity", worker_role("worker-a"))
-        for name in ("worker-a", "worker-b", "director"):
+        for name in ("client", "director"):
             answers = self.assert_code("OK", worker.user, GENERATE, whom, *pair(name),
                                        message=prompt())[3]
             self.assertEqual(len(answers), 5)  # Connected, three tokens, Done
-            self.assert_code("OK", worker.mgmt, HEALTH, whom, *pair(name), message="")
+        for name in ("worker-a", "worker-b"):
+            *_, text, answers = self.assert_code("PERMISSION_DENIED", worker.user, GENERATE, whom,
+                                                 *pair(name), message=prompt())
+            self.assertEqual((text, answers), (
+                "only a director or a client of the cluster may call a worker", []))
+            worker.wait_for(rf"WARN .* identity={worker_role(name)} only a director or a client")
+        self.cluster.end()
+
+    def test_the_cluster_may_ask_for_health(self):
+        director = self.cluster.start_director(*PATIENT)
+        worker = self.cluster.start_worker("worker-a", *CALM)
+        for name in ("worker-a", "worker-b", "director", "client"):
+            self.assert_code("OK", worker.mgmt, HEALTH, ("--identity", worker_role("worker-a")),
+                             *pair(name), message="")
+            self.assert_code("OK", director.mgmt, HEALTH, ("--identity", DIRECTOR_ROLE),
+                             *pair(name), message="")
+        self.cluster.end()
+
+    def test_a_client_of_the_cluster_cannot_serve(self):
+        """Its certificate is for clients of TLS: nobody takes it for a worker or a director."""
+        director = self.cluster.start_director(*PATIENT)
+        for program, label in (("director", ()), ("worker", ("--label", "client"))):
+            other = self.cluster.run(program, *label, *pair("client"), "--user-addr",
+                                     "127.0.0.1:0", "--mgmt-addr", "127.0.0.1:0")
+            self.assertEqual(other.wait(), 1)
+            self.assertRegex(other.err.text(), r"bears the role rpcnet://role/client, but ")
+        self.assertIsNone(director.find("worker registered"))
         self.cluster.end()
 
     def test_only_a_worker_registers_and_only_itself(self):
@@ -136,11 +162,13 @@ class Roles(AccessTest):
         whom = ("--identity", DIRECTOR_ROLE)
         for name, label in (("worker-b", "worker-a"), ("worker-b", "worker-"), ("worker-b", ""),
                             ("worker-b", "worker-bb"), ("director", "worker-a"),
-                            ("director", "director")):
+                            ("director", "director"), ("client", "worker-a"),
+                            ("client", "client")):
             with self.subTest(name=name, label=label):
                 self.assert_code("PERMISSION_DENIED", director.mgmt, REGISTER, whom, *pair(name),
                                  message=registration(label))
-        self.assert_code("PERMISSION_DENIED", director.mgmt, REPORT, whom, *pair("director"))
+        for name in ("director", "client"):
+            self.assert_code("PERMISSION_DENIED", director.mgmt, REPORT, whom, *pair(name))
         self.assertIsNone(director.find("worker registered"))
         self.assert_code("OK", director.mgmt, REGISTER, whom, *pair("worker-b"),
                          message=registration("worker-b"))

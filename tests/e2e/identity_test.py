@@ -88,14 +88,20 @@ class Identity(ClusterTest):
             self.assertEqual([e for e in client.events() if e["event"] != "summary"], [])
         self.assertIsNone(worker.find("accepted direct call"))
 
-        # A program of the cluster may.
+        # Neither with another worker's.
         client = self.cluster.start_client(*REQUEST, *role, *pair("worker-b"), target=worker.user)
+        self.assert_refused(client, r"code=PERMISSION_DENIED err=only a director or a client of "
+                                    r"the cluster may call a worker")
+        self.assertIsNone(worker.find("accepted direct call"))
+
+        # A client of the cluster may.
+        client = self.cluster.start_client(*REQUEST, *role, *pair("client"), target=worker.user)
         self.assert_clean(client, 5)
         self.assertTrue(worker.find(r"accepted direct call$"))
 
         # But it must be the worker that was meant.
         client = self.cluster.start_client(
-            *REQUEST, "--server-identity", "rpcnet://role/worker/worker-b", *pair("worker-b"),
+            *REQUEST, "--server-identity", "rpcnet://role/worker/worker-b", *pair("client"),
             target=worker.user)
         self.assert_refused(client, r"client: --target: ")
         self.cluster.end()

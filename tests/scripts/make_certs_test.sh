@@ -23,11 +23,11 @@ info() {
     certtool --certificate-info --infile "$certs/$1.crt" 2>/dev/null
 }
 
-expect 'ca server director worker-a worker-b cluster.secret' "$(made)" 'the first run'
+expect 'ca server director worker-a worker-b client cluster.secret' "$(made)" 'the first run'
 expect '' "$("$make_certs" --dir "$certs" 2>&1)" 'a run with nothing to do'
 
 expect 700 "$(stat -c %a "$certs")" 'mode of the directory'
-for name in ca server director worker-a worker-b; do
+for name in ca server director worker-a worker-b client; do
     expect 600 "$(stat -c %a "$certs/$name.key")" "mode of $name.key"
     certtool --verify --load-ca-certificate "$certs/ca.crt" --infile "$certs/$name.crt" \
         >/dev/null 2>&1 || fail "$name.crt is not signed by ca.crt"
@@ -45,7 +45,21 @@ info worker-b | grep -q 'DNSname' && fail 'worker-b.crt has a DNS name'
 info worker-b | grep -q 'TLS WWW Client' || fail 'worker-b.crt cannot be a client'
 info worker-b | grep -q 'TLS WWW Server' || fail 'worker-b.crt cannot be a server'
 
+info client | grep -q 'URI: rpcnet://role/client$' || fail 'client.crt lacks its role'
+info client | grep -q 'TLS WWW Client' || fail 'client.crt cannot be a client'
+info client | grep -q 'TLS WWW Server' && fail 'client.crt can be a server'
+
 expect gpu-7 "$(made --worker gpu-7)" 'one more worker'
+
+# A folder of before there was a client's pair.
+rm "$certs"/client.*
+before=$(cat "$certs"/*.crt "$certs"/*.key "$certs/cluster.secret" | sha256sum)
+expect client "$(made)" 'only the missing pair'
+mkdir "$work/aside"
+mv "$certs"/client.* "$work/aside"
+expect "$before" "$(cat "$certs"/*.crt "$certs"/*.key "$certs/cluster.secret" | sha256sum)" \
+    'what was there stays'
+mv "$work/aside"/* "$certs"
 
 rm "$certs/worker-a.key"
 expect worker-a "$(made)" 'a lost key'
@@ -60,7 +74,7 @@ chmod 644 "$certs/director.key"
 expect '' "$(made)" 'a key that all may read'
 expect 600 "$(stat -c %a "$certs/director.key")" 'its mode afterwards'
 rm "$certs/ca.crt"
-expect 'ca server director worker-a worker-b' "$(made)" 'a lost authority'
+expect 'ca server director worker-a worker-b client' "$(made)" 'a lost authority'
 
 # Certificates for 15 days are good now and are due tomorrow.
 rm -rf "$certs"
@@ -73,7 +87,7 @@ case $1 in +%s) exec /bin/date -d '2 days' +%s ;; esac
 exec /bin/date "$@"
 TEXT
 chmod +x "$work/bin/date"
-expect 'ca server director worker-a worker-b' "$(PATH=$work/bin:$PATH made)" 'valid for 13 days'
+expect 'ca server director worker-a worker-b client' "$(PATH=$work/bin:$PATH made)" 'valid for 13 days'
 
 first=$(cat "$certs/cluster.secret")
 expect cluster.secret "$(made --new-secret)" 'a new secret'
@@ -86,12 +100,12 @@ expect cluster.secret "$(made --new-secret)" 'another new secret'
 expect "$second" "$(sed -n '2,$p' "$certs/cluster.secret")" 'only the one before it is kept'
 
 secret=$(cat "$certs/cluster.secret")
-expect 'ca server director worker-a worker-b cluster.secret' "$(made --force)" 'with --force'
+expect 'ca server director worker-a worker-b client cluster.secret' "$(made --force)" 'with --force'
 [ "$secret" != "$(cat "$certs/cluster.secret")" ] || fail '--force kept the secret'
 everything=$("$make_certs" --dir "$certs" --force 2>&1)
 case $everything in *"$(cat "$certs/cluster.secret")"* | *BEGIN*) fail 'a secret was printed' ;; esac
 
-for bad in '--days 14' '--days x' '--days 3651' '--worker ../x' '--worker ca' '--worker' '--what'; do
+for bad in '--days 14' '--days x' '--days 3651' '--worker ../x' '--worker ca' '--worker client' '--worker' '--what'; do
     # shellcheck disable=SC2086 # option and value
     if "$make_certs" --dir "$certs" $bad >/dev/null 2>&1; then
         fail "accepted: $bad"

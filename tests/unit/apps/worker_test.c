@@ -357,23 +357,39 @@ static void test_only_directors(void **state) {
         assert_true(call->finished && call->code == RPCNET_GRPC_PERMISSION_DENIED);
         end_call(call);
     }
-    rpcnet_call *call = fake_call_new("");
-    rn_task_generate(f->worker.user, call, &f->worker);
-    assert_true(call->finished && call->code == RPCNET_GRPC_PERMISSION_DENIED);
-    end_call(call);
+}
+
+static void test_direct_calls_of_others(void **state) {
+    fixture *f = *state;
+    static const char *const others[] = {"",
+                                         "rpcnet://role/worker/worker-a",
+                                         "rpcnet://role/worker/worker-b",
+                                         "rpcnet://role/clients",
+                                         "rpcnet://role/client/x",
+                                         "rpcnet://role/director2"};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        rpcnet_call *call = fake_call_new(others[i]);
+        rn_task_generate(f->worker.user, call, &f->worker);
+        assert_true(call->finished && call->code == RPCNET_GRPC_PERMISSION_DENIED);
+        end_call(call);
+    }
+    assert_int_equal(f->worker.counters.direct_calls, 0);
 }
 
 static void test_direct(void **state) {
     fixture *f = *state;
     static const uint8_t two_tokens[] = {0x10, 2};
-    rpcnet_call *call = fake_call_new("rpcnet://role/worker/worker-b");
-    rn_task_generate(f->worker.user, call, &f->worker);
-    call->callbacks->on_message(call, two_tokens, sizeof two_tokens, call->user);
-    call->callbacks->on_half_close(call, call->user);
-    fake_env_advance(&f->env, RN_SECOND);
-    assert_int_equal(call->sent, 4); /* Connected, two tokens, Done */
-    assert_true(call->finished && call->code == RPCNET_GRPC_OK);
-    end_call(call);
+    static const char *const callers[] = {RN_ROLE_CLIENT, RN_ROLE_DIRECTOR};
+    for (size_t i = 0; i < sizeof callers / sizeof callers[0]; i++) {
+        rpcnet_call *call = fake_call_new(callers[i]);
+        rn_task_generate(f->worker.user, call, &f->worker);
+        call->callbacks->on_message(call, two_tokens, sizeof two_tokens, call->user);
+        call->callbacks->on_half_close(call, call->user);
+        fake_env_advance(&f->env, RN_SECOND);
+        assert_int_equal(call->sent, 4); /* Connected, two tokens, Done */
+        assert_true(call->finished && call->code == RPCNET_GRPC_OK);
+        end_call(call);
+    }
 }
 
 static void test_end_of_calls(void **state) {
@@ -718,6 +734,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_probe, setup, teardown),
         cmocka_unit_test_setup_teardown(test_only_directors, setup, teardown),
         cmocka_unit_test_setup_teardown(test_direct, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_direct_calls_of_others, setup, teardown),
         cmocka_unit_test_setup_teardown(test_end_of_calls, setup, teardown),
         cmocka_unit_test_setup_teardown(test_drain, setup, teardown),
         cmocka_unit_test_setup_teardown(test_drain_timeout, setup, teardown),
