@@ -9,11 +9,12 @@ usage() {
 Usage: ./run_tests.sh [--all] [--preset PRESET] [--label REGEX]
 
 Checks format, scripts and layers, runs all tests in a debug build and under the address and
-undefined-behaviour sanitizers, and compiles everything with clang.
+undefined-behaviour sanitizers, runs each fuzz target for some seconds, and compiles everything
+with clang.
 
   --all            also: a release build, the thread sanitizer, clang-tidy, cppcheck, and the long
                    forms of the tests (environment RPCNET_TEST_ALL=1)
-  --preset PRESET  only the tests, in this one of the presets dev, asan, release and tsan
+  --preset PRESET  only the tests, in this one of the presets dev, asan, release, tsan, fuzz
   --label REGEX    only the tests with such a label, e.g. unit, layering, e2e
 
 The exit status is 0 if everything passed. The last line counts the tests.
@@ -47,7 +48,7 @@ while [ $# -gt 0 ]; do
     shift
 done
 case $preset in
-'' | dev | asan | release | tsan) ;;
+'' | dev | asan | release | tsan | fuzz) ;;
 *)
     usage >&2
     exit 2
@@ -126,9 +127,31 @@ run_tsan() {
     launcher=()
 }
 
+# Only the targets are built; their label is fuzz.
+run_fuzz() {
+    local reason='clang has no libFuzzer (Debian: libclang-rt-<version>-dev)'
+    if [[ -n $label && ! fuzz =~ $label ]]; then
+        return
+    fi
+    if ! printf 'int LLVMFuzzerTestOneInput(void);int LLVMFuzzerTestOneInput(void){return 0;}' |
+        clang -x c -fsanitize=fuzzer -o /dev/null - 2>/dev/null; then
+        summary+=("skipped fuzz: $reason")
+        skipped=$((skipped + 1))
+        return
+    fi
+    if step 'fuzz: configure' cmake --preset fuzz &&
+        step 'fuzz: build' cmake --build build/fuzz -j "$jobs" --target fuzzers; then
+        run fuzz "$no_tests" -L '^fuzz$'
+    fi
+}
+
 main() {
     step dependencies scripts/install-dependencies.sh test || return
 
+    if [ "$preset" = fuzz ]; then
+        run_fuzz
+        return
+    fi
     if [ -n "$preset" ]; then
         build "$preset" --preset "$preset" || return
         case $preset in
@@ -148,6 +171,7 @@ main() {
     if build asan --preset asan; then
         run asan "${compiled[@]}"
     fi
+    run_fuzz
     build clang -S . -B build/clang -G Ninja -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=Debug
 
     $all || return

@@ -12,6 +12,7 @@
 #include "random.h"
 #include "rpcnet/error.h"
 #include "rpcnet/v1/worker.pb-c.h"
+#include "support/lax.h"
 #include "swap/frames.h"
 
 enum { ROUNDS = 4000, MUTATIONS = 24, TEXT_MAX = 40, MANY_MAX = 5, FRAME_MAX = 4096 };
@@ -251,74 +252,6 @@ static ProtobufCMessage *some_frame(random_source *random,
     return frame;
 }
 
-/* ── where frames.h is stricter ── */
-
-static bool short_varint(const uint8_t **at, const uint8_t *end, size_t most, uint64_t *value) {
-    *value = 0;
-    for (size_t i = 0; i < most && *at < end; i++) {
-        uint8_t byte = *(*at)++;
-        *value |= (uint64_t)(byte & 0x7f) << (7 * i);
-        if (byte < 0x80) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Does protobuf-c take something in these bytes that frames.h refuses, or read it otherwise? */
-/* NOLINTNEXTLINE(misc-no-recursion): as deep as worker.proto */
-static bool is_lax(const uint8_t *at, const uint8_t *end, const ProtobufCMessageDescriptor *type) {
-    while (at < end) {
-        uint64_t tag;
-        uint64_t number;
-        if (!short_varint(&at, end, 5, &tag)) {
-            return false;
-        }
-        if (tag >> 3 == 0) {
-            return true;
-        }
-        const ProtobufCFieldDescriptor *field =
-            protobuf_c_message_descriptor_get_field(type, (unsigned)(tag >> 3));
-        if (field != NULL && field->type == PROTOBUF_C_TYPE_BOOL && (tag & 7) != 0) {
-            return true;
-        }
-        const uint8_t *start = at;
-        switch (tag & 7) {
-        case 0:
-            if (!short_varint(&at, end, 10, &number)) {
-                return false;
-            }
-            if (field != NULL && field->type == PROTOBUF_C_TYPE_BOOL && number == 0 &&
-                at - start == 10) {
-                return true; /* only bits beyond 64 may be set */
-            }
-            break;
-        case 1:
-            at += end - at < 8 ? end - at : 8;
-            break;
-        case 5:
-            at += end - at < 4 ? end - at : 4;
-            break;
-        case 2:
-            if (!short_varint(&at, end, 5, &number)) {
-                return false;
-            }
-            if (number > (uint64_t)(end - at)) {
-                return false;
-            }
-            if (field != NULL && field->type == PROTOBUF_C_TYPE_MESSAGE &&
-                is_lax(at, at + number, field->descriptor)) {
-                return true;
-            }
-            at += number;
-            break;
-        default:
-            return false;
-        }
-    }
-    return false;
-}
-
 /* ── both readers on the same bytes ── */
 
 struct tally {
@@ -348,9 +281,9 @@ static void compare(bool director, const uint8_t *data, size_t len, struct tally
     }
     bool theirs = theirs_director != NULL || theirs_worker != NULL;
     assert_true(rv == RPCNET_OK || rv == RPCNET_ERR_PARSE);
-    if (is_lax(bytes, bytes + len,
-               director ? &rpcnet__v1__director_frame__descriptor
-                        : &rpcnet__v1__worker_frame__descriptor)) {
+    if (lax_is_read_otherwise(bytes, bytes + len,
+                              director ? &rpcnet__v1__director_frame__descriptor
+                                       : &rpcnet__v1__worker_frame__descriptor)) {
         tally->stricter++;
     } else {
         if ((rv == RPCNET_OK) != theirs) {

@@ -1,0 +1,242 @@
+#!/usr/bin/env python3
+"""Writes the corpora's first inputs, tests/fuzz/corpus/<target>/seed-<what>.
+
+Each is something that a program means: a stream of messages, a life of a stream. What the fuzzer
+has found beside them is not touched.
+"""
+import hashlib
+import pathlib
+
+CORPUS = pathlib.Path(__file__).resolve().parent / "corpus"
+
+
+def write(target, what, data):
+    folder = CORPUS / target
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"seed-{what}").write_bytes(data if isinstance(data, bytes) else data.encode())
+
+
+# ---- encodings ----
+
+def varint(value):
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def field(number, value):
+    """A protobuf field: a number, text or bytes."""
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    data = value.encode() if isinstance(value, str) else value
+    return varint(number << 3 | 2) + varint(len(data)) + data
+
+
+def message(**fields):
+    return b"".join(field(int(name[1:]), value) for name, value in fields.items())
+
+
+def quic(value):
+    for size, prefix in ((1, 0), (2, 1), (4, 2), (8, 3)):
+        if value < 1 << (8 * size - 2):
+            return (value | prefix << (8 * size - 2)).to_bytes(size, "big")
+    raise ValueError(value)
+
+
+def frame(kind, payload):
+    """An HTTP/3 frame."""
+    return quic(kind) + quic(len(payload)) + payload
+
+
+def grpc(payload, flag=0):
+    data = payload.encode() if isinstance(payload, str) else payload
+    return bytes([flag]) + len(data).to_bytes(4, "big") + data
+
+
+def piece(data):
+    """fuzz_piece of fuzz.h."""
+    data = data.encode() if isinstance(data, str) else data
+    head = bytes([len(data)]) if len(data) < 255 else b"\xff" + len(data).to_bytes(2, "big")
+    return head + data
+
+
+# ---- the targets ----
+
+def address():
+    for what, text in {
+        "ipv4": "127.0.0.1:61000", "ipv6": "[::1]:61000", "scope": "[fe80::1%2]:1",
+        "name": "director.example:61001", "interface": "[fe80::1%eth0]:1", "short": "1.2.3:4",
+        "port": "127.0.0.1:65536", "mapped": "[::ffff:10.0.0.1]:80", "duration": "250ms",
+        "hour": "1h", "zero": "0", "size": "256KiB", "bytes": "100B", "large": "16777216GiB",
+        "number": "18446744073709551615", "over": "18446744073709551616",
+    }.items():
+        write("address", what, text)
+
+
+def framing():
+    write("framing", "three", b"\x10\x05" + grpc("hello") + grpc("") + grpc("world" * 30))
+    write("framing", "compressed", b"\x10\x01" + grpc("a") + grpc("b", 1))
+    write("framing", "malformed", b"\x10\x01" + grpc("a") + grpc("b", 2))
+    write("framing", "large", b"\x01\x02" + grpc("x" * 64) + grpc("x" * 65))
+    write("framing", "cut", b"\xff\x07" + grpc("x" * 5000)[:3000])
+    write("framing", "huge", b"\xff\x07\x00\xff\xff\xff\xffxyz")
+
+
+def timeout():
+    for text in ("1S", "99999999H", "100000000n", "5m", "0n", "7u", "12M", "1", "S", "-1S", "1 S"):
+        write("timeout", text.replace(" ", "_"), text)
+
+
+def status():
+    write("status", "code", "14")
+    write("status", "large", "4294967297")
+    write("status", "plain", "no worker took the stream within 30000 ms")
+    write("status", "escaped", "100%25 %E2%80%A6 %zz %")
+    write("status", "utf8", "\u2026 \U0001f600 end ")
+    write("status", "long", "x" * 1022 + "\u2026\u2026")
+
+
+def metadata():
+    write("metadata", "plain", "x-request: 17\nauthorization: Bearer abc\nx-empty:\nX-Bad: 1\n")
+    write("metadata", "binary", "a-bin: AAEC\na-bin: AAECAw==, AQ ,Ag==\nb-bin: AAE=\nc-bin: A\n")
+    write("metadata", "reserved", ":path: /a\ngrpc-timeout: 1S\ngrpc-status-details-bin: CAU\nte: x\n")
+    write("metadata", "added", "+x-a: 1\n+x-b-bin:\x00\x01\xff\n+x-a: \n+grpc-x: 1\n+: 1\n")
+    write("metadata", "many", "".join(f"x-{i}: {i}\n" for i in range(100)))
+
+
+def log_filter():
+    for what, text in {
+        "level": "info\nhello\nworld\n",
+        "targets": "warn,connection_swap::director=debug,rpcnet=off\na\nb\nc\nd\ne\nf\n",
+        "text": "trace/worker\nworker-a\nb\nthe worker\nworker\n",
+        "invalid": "a=b=c,=info,nonsense=loud,,\nx\n",
+        "escapes": "trace\n\x1b[2J\n\u202etxt\n\x7f\n\u2028\n",
+        "long": "trace\n" + "\u2026" * 800 + "\n" + "x" * 2100,
+        "many": ",".join(f"t{i}=info" for i in range(70)) + "\nx\n",
+    }.items():
+        write("log_filter", what, text)
+    write("log_filter", "bytes", b"trace\n\xff\xfe\xe2\x80\n\xc0\xaf\n")
+
+
+def settings():
+    for what, text in {
+        "director": "0--user-addr=0.0.0.0:61000\n--mgmt-addr\n127.0.0.1:7\n--probe-interval=25ms\n"
+                    "$CONNECTION_SWAP_MEMORY_MAX=2GiB\n$RUST_LOG=warn\n",
+        "older": "0$CONNECTION_SWAP_DIRECTOR_ADDR=127.0.0.1:5000\n",
+        "worker": "1--label=worker-b\n--fail-after=0\n--streams-max=12\n"
+                  "$CONNECTION_SWAP_WORKER_ADDR=10.0.0.1:5000\n"
+                  "$CONNECTION_SWAP_DIRECTOR_TARGET=10.0.0.2:65535\n",
+        "client": "2--streams=3\n--print=json\n--tokens\n5\n--no-allow-core-dumps\nhello\n",
+        "wrong": "2--stream=3\n",
+        "help": "1--help\n", "version": "0-V\n", "ends": "2--\n--streams=1\n",
+        "ranges": "0--max-attempts=0\n", "units": "0--park-timeout=15\n",
+        "flag": "2--allow-core-dumps=maybe\n",
+    }.items():
+        write("settings", what, text)
+    write("settings", "escapes", b"1--label=\xff\x1b[2J\n")
+
+
+def secrets():
+    token = "abc.DEF-123_~+/=="
+    digest = hashlib.sha256(token.encode()).hexdigest()
+    write("secrets", "tokens", f"Bearer {token}\n".replace("Bearer", "# Bearer")
+          + f"{digest} batch jobs\n{'0' * 64}\n")
+    write("secrets", "field", f"Bearer {token}\n")
+    write("secrets", "spaces", f"bearer   {token}\n")
+    write("secrets", "first", f"{digest}\n{digest.upper()}\t name \r\n")
+    write("secrets", "bad", f"{digest[:-1]}g\n")
+    write("secrets", "secret", "ab" * 32 + "\n")
+    write("secrets", "changed", "ab" * 32 + "\n" + "cd" * 32 + "\n")
+    write("secrets", "three", ("ab" * 32 + " ") * 3)
+
+
+def json():
+    write("json", "plain", "\x50the quick brown fox")
+    write("json", "quotes", "\x20say \"hi\" \\ back\n\ttab")
+    write("json", "unicode", "\x70\u2026 \U0001f600 \u202e \u2028 \x7f \x85")
+    write("json", "bytes", b"\x30\xff\xfe\xe2\x80 \xf4\x90\x80\x80 \xed\xa0\x80")
+    write("json", "word", "\x00worker-a")
+
+
+def h3_books():
+    headers = frame(1, b"\x00\x00\xd1\xd7")
+    control = quic(0) + frame(4, quic(6) + quic(16384)) + frame(7, quic(4)) + frame(0x21, b"abc")
+    write("h3_books", "request", b"\x06" + headers + frame(0, b"x" * 300) + frame(0x2F, b"skip"))
+    write("h3_books", "control", b"\x07" + control)
+    write("h3_books", "priority", b"\x05" + quic(0) + frame(0xF0700, b"\x00u=1") + frame(0xD, b"\x05"))
+    write("h3_books", "goaway", b"\x03" + quic(0) + frame(7, b"\x04\x05"))
+    write("h3_books", "large", b"\x02" + quic(1) + quic(16385) + b"x" * 20)
+    write("h3_books", "empty", b"\x08" + frame(1, b"") + frame(0, b"") + frame(1, b"a"))
+    write("h3_books", "qpack", b"\x09" + quic(2) + b"\x3f\xe1\x1f")
+    write("h3_books", "long", b"\x02" + quic(0) + b"\xc0\x00\x00\x00\x00\x01\x00\x00" + b"x" * 500)
+
+
+def worker_frames():
+    return {
+        "message": message(_1=message(_1=1, _2="It was")),
+        "event": message(_2=message(_1="connected")),
+        "checkpoint": message(_3=message(_1=1, _2=b"\x01\x02state")),
+        "failure": message(_4=message(_1="out of memory", _2=1)),
+        "drain": message(_4=message(_1="drain", _2=1, _3=1)),
+        "refused": message(_5=message(_1="recovering")),
+        "done": message(_6=message(_1=0, _2="ok", _3=message(_1="x-a", _2="1"))),
+        "reply": message(_7=message(_1=9)),
+    }
+
+
+def worker_frame():
+    """A byte for the limits; steps as in worker_frame.c."""
+    for what, data in worker_frames().items():
+        write("worker_frame", what, b"\x00\x00" + piece(data))
+    say = b"".join(b"\x02\x00" + piece(word) for word in ("It ", "was ", "a ", "dark "))
+    checkpoint = b"\x04\xff" + piece("state")
+    lost, again = b"\x08\x02" + piece(""), b"\x02\xfe" + piece("a ") + say
+    write("worker_frame", "moved", b"\x00" + b"\x03" + piece("connected") + say + checkpoint + say
+          + lost + again + b"\x10\x01" + b"\x0f\x00\x00\x20\x00" + b"\x05\x00" + piece("end"))
+    write("worker_frame", "refused", b"\x00" + (b"\x07" + piece("recovering")) * 7 + b"\x0e\x00\x40\x00"
+          + b"\x11\x00" + say)
+    write("worker_frame", "small", b"\x7f" + b"\x0b\x00" + piece("prompt") + b"\x0c\x00" + say * 20
+          + lost + b"\x0d\x02" + b"\x0e\x00\xff\xff")
+    write("worker_frame", "attempts", b"\x20" + (b"\x06\x01" + piece("it is the prompt")) * 4)
+    write("worker_frame", "stale", b"\x00" + say + b"\x01\x00" + piece(worker_frames()["message"]))
+    write("worker_frame", "client", b"\x02" + (b"\x0b\x00" + piece("x" * 120)) * 4 + b"\x0d\x00")
+
+
+def director_frame():
+    assignment = message(_1="0a0b", _2=4, _3=7, _4=1, _5="/chat.Chat/Complete", _6=1000,
+                         _7=message(_1="x-a", _2="1"), _8="prompt", _9=1, _10=3, _11=b"state",
+                         _12=1, _17=1000)
+    assignment += field(13, "It ") + field(13, "was ") + message(_14="worker-a", _15=2, _16="killed")
+    frames = {
+        "assignment": message(_1=assignment),
+        "attach": message(_2=message(_1="0a0b", _2=4, _3=7, _4=1, _5=3, _6=100)),
+        "client": message(_3=message(_1=2, _2="more")),
+        "half-close": message(_4=b""),
+        "ack": message(_5=message(_1=3)),
+        "credit": message(_6=message(_1=2000)),
+        "cancel": message(_7=b""),
+        "probe": message(_8=message(_1=5)),
+    }
+    for what, data in frames.items():
+        write("director_frame", what, b"\x00\x00" + piece(data))
+    send = b"".join(b"\x07" + piece(word) for word in ("a ", "dark ", "night "))
+    write("director_frame", "served", b"\x00\x00" + piece(frames["assignment"]) + send + b"\x02\xfe"
+          + b"\x09\xff" + b"\x03\x05" + send + b"\x08" + b"\x04\x00" + piece("more") + b"\x05\x00"
+          + b"\x0b")
+    write("director_frame", "limits", b"\x03" + b"\x01\x00\x01\x03\xe8" + send * 9 + b"\x02\xff" + send)
+    write("director_frame", "refused", b"\x00" + b"\x01\x04\x01\x00\x10" + b"\x0a" + send)
+    write("director_frame", "cancelled", b"\x00" + b"\x01\x04\x01\x10\x10" + send + b"\x06\x00" + send)
+    write("director_frame", "ahead", b"\x00" + b"\x01\x04\x01\x10\x10" + send + b"\x02\x05" + send)
+
+
+def main():
+    for make in (address, director_frame, framing, h3_books, json, log_filter, metadata, secrets,
+                 settings, status, timeout, worker_frame):
+        make()
+
+
+if __name__ == "__main__":
+    main()
