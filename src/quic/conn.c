@@ -25,6 +25,10 @@ static ngtcp2_conn *quic_of(void *user) {
     return ((rn_conn *)user)->quic;
 }
 
+static uint64_t wall_of(void *user) {
+    return rn_env_wall(((rn_conn *)user)->endpoint->config.env);
+}
+
 static int take_secret(void *user, bool transmit, const uint8_t *secret, size_t len) {
     rn_conn *conn = user;
     return rn_protection_install(&conn->protection, conn->quic, rn_tls_session_suite(conn->tls),
@@ -110,7 +114,7 @@ static int make_first_id(rn_conn *conn) {
 }
 
 static int start_tls(rn_conn *conn, const rn_tls_expect *expect) {
-    rn_tls_events events = {.secret = take_secret, .quic = quic_of, .user = conn};
+    rn_tls_events events = {.secret = take_secret, .quic = quic_of, .wall = wall_of, .user = conn};
     const rn_endpoint_config *config = &conn->endpoint->config;
     int result =
         rn_tls_session_new(&conn->tls, config->tls, conn->server, expect, config->alpn, &events);

@@ -60,11 +60,16 @@ static int remove_connection_id(ngtcp2_conn *quic, const ngtcp2_cid *id, void *u
 
 static int send_address_token(rn_conn *conn) {
     rn_endpoint *endpoint = conn->endpoint;
-    uint8_t token[NGTCP2_CRYPTO_MAX_REGULAR_TOKENLEN];
+    uint8_t token[RN_TLS_TOKEN_MAX];
+    rn_address remote;
     const ngtcp2_path *path = ngtcp2_conn_get_path(conn->quic);
-    ngtcp2_ssize len = ngtcp2_crypto_generate_regular_token(
-        token, endpoint->secrets.token_key, RN_SECRET_KEY_LEN, path->remote.addr,
-        path->remote.addrlen, rn_env_wall(endpoint->config.env));
+    if (rn_address_from_sockaddr(&remote, path->remote.addr, path->remote.addrlen) != RPCNET_OK) {
+        return NGTCP2_ERR_CALLBACK_FAILURE;
+    }
+    rn_tls_token_scope scope = {.key = endpoint->secrets.token_key,
+                                .remote = &remote,
+                                .wall_ns = rn_env_wall(endpoint->config.env)};
+    ngtcp2_ssize len = rn_tls_regular_token_write(token, &scope);
     if (len < 0 || ngtcp2_conn_submit_new_token(conn->quic, token, (size_t)len) != 0) {
         return NGTCP2_ERR_CALLBACK_FAILURE;
     }

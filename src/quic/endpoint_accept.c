@@ -19,25 +19,27 @@ typedef struct token_verdict {
 static token_verdict judge_under(const rn_endpoint *endpoint, const rn_secrets *secrets,
                                  const rn_datagram *datagram, const ngtcp2_pkt_hd *header) {
     token_verdict verdict = {.type = NGTCP2_TOKEN_TYPE_UNKNOWN};
-    const uint8_t *key = secrets->token_key;
-    uint64_t wall = rn_env_wall(endpoint->config.env);
-    if (header->tokenlen == 0) {
-        return verdict;
-    }
-    if (header->token[0] == NGTCP2_CRYPTO_TOKEN_MAGIC_RETRY2) {
-        if (ngtcp2_crypto_verify_retry_token2(
-                &verdict.original_id, header->token, header->tokenlen, key, RN_SECRET_KEY_LEN,
-                header->version, &datagram->remote.sa, datagram->remote.len, &header->dcid,
-                TOKEN_RETRY_LIFE_S * NGTCP2_SECONDS, wall) == 0) {
+    rn_bytes token = rn_bytes_of(header->token, header->tokenlen);
+    rn_tls_token_scope scope = {.key = secrets->token_key,
+                                .remote = &datagram->remote,
+                                .wall_ns = rn_env_wall(endpoint->config.env)};
+    switch (rn_tls_token_kind_of(token)) {
+    case RN_TLS_TOKEN_RETRY:
+        if (rn_tls_retry_token_read(&verdict.original_id, token, &scope, &header->dcid,
+                                    TOKEN_RETRY_LIFE_S * RN_SECOND) == RPCNET_OK) {
             verdict.type = NGTCP2_TOKEN_TYPE_RETRY;
         } else {
             verdict.invalid = true;
         }
-    } else if (header->token[0] == NGTCP2_CRYPTO_TOKEN_MAGIC_REGULAR &&
-               ngtcp2_crypto_verify_regular_token(
-                   header->token, header->tokenlen, key, RN_SECRET_KEY_LEN, &datagram->remote.sa,
-                   datagram->remote.len, TOKEN_REGULAR_LIFE_S * NGTCP2_SECONDS, wall) == 0) {
-        verdict.type = NGTCP2_TOKEN_TYPE_NEW_TOKEN;
+        break;
+    case RN_TLS_TOKEN_REGULAR:
+        if (rn_tls_regular_token_check(token, &scope, TOKEN_REGULAR_LIFE_S * RN_SECOND) ==
+            RPCNET_OK) {
+            verdict.type = NGTCP2_TOKEN_TYPE_NEW_TOKEN;
+        }
+        break;
+    case RN_TLS_TOKEN_UNKNOWN:
+        break;
     }
     return verdict;
 }

@@ -98,21 +98,20 @@ void rn_answer_version(rn_endpoint *endpoint, const rn_datagram *datagram,
 
 void rn_answer_retry(rn_endpoint *endpoint, const rn_datagram *datagram,
                      const ngtcp2_pkt_hd *header) {
-    uint8_t token[NGTCP2_CRYPTO_MAX_RETRY_TOKENLEN2];
+    uint8_t token[RN_TLS_TOKEN_MAX];
     ngtcp2_cid id;
     answer *slot = begin(endpoint, datagram);
     if (slot == NULL || rn_secrets_new_connection_id(&endpoint->secrets, endpoint->config.env,
                                                      endpoint->config.process, &id) != RPCNET_OK) {
         return;
     }
-    ngtcp2_ssize token_len = ngtcp2_crypto_generate_retry_token2(
-        token, endpoint->secrets.token_key, RN_SECRET_KEY_LEN, header->version,
-        &datagram->remote.sa, datagram->remote.len, &id, &header->dcid,
-        rn_env_wall(endpoint->config.env));
-    if (token_len > 0 && end(endpoint, slot,
-                             ngtcp2_crypto_write_retry(slot->bytes, sizeof slot->bytes,
-                                                       header->version, &header->scid, &id,
-                                                       &header->dcid, token, (size_t)token_len))) {
+    rn_tls_token_scope scope = {.key = endpoint->secrets.token_key,
+                                .remote = &datagram->remote,
+                                .wall_ns = rn_env_wall(endpoint->config.env)};
+    ngtcp2_ssize len = rn_tls_retry_token_write(token, &scope, &id, &header->dcid);
+    if (len > 0 && end(endpoint, slot,
+                       rn_tls_retry_write(slot->bytes, sizeof slot->bytes, header, &id,
+                                          rn_bytes_of(token, (size_t)len)))) {
         endpoint->stats.retries_sent++;
     }
 }
@@ -121,9 +120,7 @@ void rn_answer_close(rn_endpoint *endpoint, const rn_datagram *datagram,
                      const ngtcp2_pkt_hd *header, uint64_t code) {
     answer *slot = begin(endpoint, datagram);
     if (slot != NULL) {
-        end(endpoint, slot,
-            ngtcp2_crypto_write_connection_close(slot->bytes, sizeof slot->bytes, header->version,
-                                                 &header->scid, &header->dcid, code, NULL, 0));
+        end(endpoint, slot, rn_tls_close_write(slot->bytes, sizeof slot->bytes, header, code));
     }
 }
 

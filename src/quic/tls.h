@@ -1,7 +1,10 @@
 /* tls: certificates, handshakes and packet keys, as the connection needs them.
  *
- * One implementation is linked: tls_gnutls*.c in the product. The rest of quic knows no TLS
- * library.
+ * One implementation is linked. That of the product is *_gnutls.c. tests/sim/tls_null has another
+ * one for the simulator, whose objects stand in for those: a scripted handshake and keys without
+ * secrecy, in which nothing depends on chance. So whatever draws random bytes of its own, or reads
+ * a clock of its own, belongs behind this header; the rest of quic uses the library for hashes
+ * alone.
  *
  * Identities. A certificate of the cluster carries its role as a URI in the subject alternative
  * name: "rpcnet://role/director", "rpcnet://role/worker/<label>". A certificate without such a URI
@@ -16,6 +19,9 @@
 #include <ngtcp2/ngtcp2.h>
 #include <ngtcp2/ngtcp2_crypto.h>
 
+#include "base/address.h"
+#include "base/bytes.h"
+
 typedef struct rn_tls_context rn_tls_context; /* credentials, shared by many connections */
 typedef struct rn_tls_session rn_tls_session; /* the handshake of one connection */
 typedef struct rn_packet_key rn_packet_key;   /* AEAD key of one direction and key phase */
@@ -24,6 +30,7 @@ enum {
     RN_TLS_IDENTITY_MAX = 256, /* bytes of a role URI */
     RN_TLS_SECRET_MAX = 48,    /* bytes of a traffic secret (SHA-384) */
     RN_TLS_ERROR_MAX = 640,
+    RN_TLS_TOKEN_MAX = 256, /* bytes of an address token */
     RN_PACKET_IV_LEN = 12,
     RN_PACKET_TAG_LEN = 16
 };
@@ -68,6 +75,8 @@ typedef struct rn_tls_events {
      * handshake. */
     int (*secret)(void *user, bool transmit, const uint8_t *secret, size_t len);
     ngtcp2_conn *(*quic)(void *user);
+    /* Nanoseconds since 1970, by which certificates are valid or not. GnuTLS asks the system. */
+    uint64_t (*wall)(void *user);
     void *user;
 } rn_tls_events;
 
@@ -97,6 +106,41 @@ int rn_tls_handshake_open(uint8_t *out, const ngtcp2_crypto_aead *aead,
                           const ngtcp2_crypto_aead_ctx *key, const uint8_t *sealed, size_t len,
                           const uint8_t *nonce, size_t nonce_len, const uint8_t *ad, size_t ad_len);
 void rn_tls_handshake_key_del(ngtcp2_crypto_aead_ctx *key);
+
+/* ---- answers without a connection, and address tokens (RFC 9000, section 8.1). QUIC version 1.
+ * Those that write return the length, or a negative ngtcp2 error. ---- */
+
+/* What a token is bound to. */
+typedef struct rn_tls_token_scope {
+    const uint8_t *key; /* 32 bytes, known to those who take the token */
+    const rn_address *remote;
+    uint64_t wall_ns;
+} rn_tls_token_scope;
+
+enum rn_tls_token_kind { RN_TLS_TOKEN_UNKNOWN, RN_TLS_TOKEN_RETRY, RN_TLS_TOKEN_REGULAR };
+
+/* What a token says that it is; nothing is checked. */
+enum rn_tls_token_kind rn_tls_token_kind_of(rn_bytes token);
+/* A token for a Retry packet that makes `id` the client's new destination; it remembers the
+ * client's first one. */
+ngtcp2_ssize rn_tls_retry_token_write(uint8_t out[RN_TLS_TOKEN_MAX],
+                                      const rn_tls_token_scope *scope, const ngtcp2_cid *id,
+                                      const ngtcp2_cid *original_id);
+/* RPCNET_ERR_PROTOCOL: not made under this key, for this address and id, in the last life_ns. */
+int rn_tls_retry_token_read(ngtcp2_cid *original_id, rn_bytes token,
+                            const rn_tls_token_scope *scope, const ngtcp2_cid *id,
+                            uint64_t life_ns);
+/* A token for a later connection from the same host. */
+ngtcp2_ssize rn_tls_regular_token_write(uint8_t out[RN_TLS_TOKEN_MAX],
+                                        const rn_tls_token_scope *scope);
+int rn_tls_regular_token_check(rn_bytes token, const rn_tls_token_scope *scope, uint64_t life_ns);
+
+/* A Retry packet that answers `header`: use `id`, and bring the token. */
+ngtcp2_ssize rn_tls_retry_write(uint8_t *out, size_t size, const ngtcp2_pkt_hd *header,
+                                const ngtcp2_cid *id, rn_bytes token);
+/* CONNECTION_CLOSE in an Initial packet that answers `header`. */
+ngtcp2_ssize rn_tls_close_write(uint8_t *out, size_t size, const ngtcp2_pkt_hd *header,
+                                uint64_t code);
 
 /* ---- 1-RTT keys (RFC 9001, section 5), independent of any session so that they can be made again
  * from written-down secrets ---- */
