@@ -19,20 +19,18 @@ void rn_send_ring_fini(rn_send_ring *ring) {
     *ring = (rn_send_ring){0};
 }
 
-static uint64_t last_end(const rn_send_ring *ring, size_t chunks) {
-    return ring->first_offset + (uint64_t)chunks * RN_SEND_CHUNK_BYTES;
-}
-
-static rn_send_chunk *take_chunk(rn_send_ring *ring) {
+static rn_send_chunk *take_chunk(rn_send_ring *ring, size_t size) {
     rn_send_chunk *chunk = ring->spare;
     if (chunk != NULL) {
         ring->spare = NULL;
     } else {
-        chunk = malloc(sizeof *chunk);
+        chunk = malloc(sizeof *chunk + size);
+        if (chunk == NULL) {
+            return NULL;
+        }
+        chunk->size = size;
     }
-    if (chunk != NULL) {
-        chunk->next = NULL;
-    }
+    chunk->next = NULL;
     return chunk;
 }
 
@@ -46,23 +44,18 @@ static size_t total_len(const rn_bytes *pieces, size_t count) {
 
 /* Bytes that still fit behind `end` into the last chunk. */
 static size_t tail_room(const rn_send_ring *ring) {
-    if (ring->last == NULL) {
-        return 0;
-    }
-    size_t used = (size_t)(ring->end - ring->first_offset) % RN_SEND_CHUNK_BYTES;
-    if (used == 0) {
-        return ring->end == ring->first_offset ? RN_SEND_CHUNK_BYTES : 0;
-    }
-    return RN_SEND_CHUNK_BYTES - used;
+    return ring->last == NULL ? 0 : (size_t)(ring->last_offset + ring->last->size - ring->end);
 }
 
 /* Makes room for `len` bytes; on failure the chunks that were added stay empty at the end and are
  * taken away again. */
 static int reserve(rn_send_ring *ring, size_t len, rn_send_chunk **added) {
+    bool small = ring->first == NULL && len <= RN_SEND_CHUNK_SMALL_BYTES;
+    size_t size = small ? RN_SEND_CHUNK_SMALL_BYTES : RN_SEND_CHUNK_BYTES;
     *added = NULL;
     rn_send_chunk **link = added;
-    for (size_t have = tail_room(ring); have < len; have += RN_SEND_CHUNK_BYTES) {
-        *link = take_chunk(ring);
+    for (size_t have = tail_room(ring); have < len; have += size) {
+        *link = take_chunk(ring, size);
         if (*link == NULL) {
             while (*added != NULL) {
                 rn_send_chunk *chunk = *added;
@@ -74,6 +67,17 @@ static int reserve(rn_send_ring *ring, size_t len, rn_send_chunk **added) {
         link = &(*link)->next;
     }
     return RPCNET_OK;
+}
+
+/* All that was appended before has been sent: the cursor goes to the chunk that holds `next`. */
+static void set_cursor(rn_send_ring *ring) {
+    ring->cursor = ring->first;
+    ring->cursor_offset = ring->first_offset;
+    while (ring->next - ring->cursor_offset >= ring->cursor->size) {
+        ring->cursor_offset += ring->cursor->size;
+        ring->cursor = ring->cursor->next;
+        assert(ring->cursor != NULL); /* the chunk of `end` is beyond */
+    }
 }
 
 int rn_send_ring_append(rn_send_ring *ring, const rn_bytes *pieces, size_t count) {
@@ -88,25 +92,25 @@ int rn_send_ring_append(rn_send_ring *ring, const rn_bytes *pieces, size_t count
     }
     if (ring->first == NULL && added != NULL) {
         ring->first = ring->last = added;
-        ring->first_offset = ring->end;
+        ring->first_offset = ring->last_offset = ring->end;
         added = added->next;
         ring->first->next = NULL;
     }
-    size_t at = RN_SEND_CHUNK_BYTES - tail_room(ring);
     for (size_t i = 0; i < count; i++) {
         const uint8_t *data = pieces[i].data;
         for (size_t left = pieces[i].len; left > 0;) {
-            if (at == RN_SEND_CHUNK_BYTES) {
+            size_t room = tail_room(ring);
+            if (room == 0) {
                 assert(added != NULL); /* reserve has counted */
+                ring->last_offset += ring->last->size;
                 ring->last->next = added;
                 ring->last = added;
                 added = added->next;
                 ring->last->next = NULL;
-                at = 0;
+                room = ring->last->size;
             }
-            size_t n = left < RN_SEND_CHUNK_BYTES - at ? left : RN_SEND_CHUNK_BYTES - at;
-            memcpy(ring->last->bytes + at, data, n);
-            at += n;
+            size_t n = left < room ? left : room;
+            memcpy(ring->last->bytes + (ring->last->size - room), data, n);
             data += n;
             left -= n;
             ring->end += n;
@@ -114,14 +118,7 @@ int rn_send_ring_append(rn_send_ring *ring, const rn_bytes *pieces, size_t count
     }
     assert(added == NULL);
     if (ring->cursor == NULL && ring->next < ring->end) {
-        /* All had been sent: the cursor goes to the chunk that holds `next`. */
-        ring->cursor = ring->first;
-        ring->cursor_offset = ring->first_offset;
-        while (ring->next - ring->cursor_offset >= RN_SEND_CHUNK_BYTES) {
-            assert(ring->cursor != NULL); /* the chunk of `end` is beyond */
-            ring->cursor = ring->cursor->next;
-            ring->cursor_offset += RN_SEND_CHUNK_BYTES;
-        }
+        set_cursor(ring);
     }
     return RPCNET_OK;
 }
@@ -133,13 +130,13 @@ size_t rn_send_ring_unsent_spans(const rn_send_ring *ring, rn_bytes out[RN_SEND_
     for (const rn_send_chunk *chunk = ring->cursor;
          chunk != NULL && offset < ring->end && count < RN_SEND_SPANS_MAX; chunk = chunk->next) {
         size_t at = (size_t)(offset - chunk_offset);
-        size_t n = RN_SEND_CHUNK_BYTES - at;
+        size_t n = chunk->size - at;
         if (n > ring->end - offset) {
             n = (size_t)(ring->end - offset);
         }
         out[count++] = rn_bytes_of(chunk->bytes + at, n);
         offset += n;
-        chunk_offset += RN_SEND_CHUNK_BYTES;
+        chunk_offset += chunk->size;
     }
     return count;
 }
@@ -147,21 +144,21 @@ size_t rn_send_ring_unsent_spans(const rn_send_ring *ring, rn_bytes out[RN_SEND_
 void rn_send_ring_sent(rn_send_ring *ring, size_t len) {
     assert(len <= rn_send_ring_unsent(ring));
     ring->next += len;
-    while (ring->cursor != NULL && ring->next - ring->cursor_offset >= RN_SEND_CHUNK_BYTES) {
+    while (ring->cursor != NULL && ring->next - ring->cursor_offset >= ring->cursor->size) {
+        ring->cursor_offset += ring->cursor->size;
         ring->cursor = ring->cursor->next;
-        ring->cursor_offset += RN_SEND_CHUNK_BYTES;
     }
 }
 
 static void drop_first(rn_send_ring *ring) {
     rn_send_chunk *chunk = ring->first;
     ring->first = chunk->next;
-    ring->first_offset += RN_SEND_CHUNK_BYTES;
+    ring->first_offset += chunk->size;
     if (ring->first == NULL) {
         ring->last = NULL;
         ring->cursor = NULL;
     }
-    if (ring->spare == NULL) {
+    if (ring->spare == NULL && chunk->size == RN_SEND_CHUNK_BYTES) {
         ring->spare = chunk;
     } else {
         free(chunk);
@@ -171,13 +168,13 @@ static void drop_first(rn_send_ring *ring) {
 void rn_send_ring_release(rn_send_ring *ring, uint64_t offset) {
     assert(offset >= ring->start && offset <= ring->next);
     ring->start = offset;
-    while (ring->first != NULL && ring->start >= last_end(ring, 1)) {
+    while (ring->first != NULL && ring->start >= ring->first_offset + ring->first->size) {
         drop_first(ring);
     }
     if (ring->first != NULL && ring->start == ring->end) {
         /* Empty: the next byte starts a chunk, so short exchanges stay in one. */
         assert(ring->first == ring->last);
-        ring->first_offset = ring->start;
+        ring->first_offset = ring->last_offset = ring->start;
         ring->cursor = NULL;
     }
 }

@@ -8,25 +8,34 @@
  *
  * Offsets are those of the QUIC stream. ngtcp2 keeps pointers to bytes in flight and reads them
  * again when it retransmits, so a byte never moves while it is in the ring: memory comes in chunks.
- * One emptied chunk is kept, so a stream that flows allocates nothing. */
+ * One emptied chunk is kept, so a stream that flows allocates nothing. The first chunk is a small
+ * one if the first bytes fit into it: most streams (HTTP/3's own three, slow tokens) never hold
+ * more. */
 #ifndef RN_QUIC_SEND_RING_H
 #define RN_QUIC_SEND_RING_H
 
 #include "base/bytes.h"
 
-enum { RN_SEND_CHUNK_BYTES = 4080, RN_SEND_SPANS_MAX = 4 };
+enum {
+    /* With the chunk's head and malloc's they make 512 and 4096 bytes. */
+    RN_SEND_CHUNK_SMALL_BYTES = 488,
+    RN_SEND_CHUNK_BYTES = 4072,
+    RN_SEND_SPANS_MAX = 4
+};
 
 typedef struct rn_send_chunk {
     struct rn_send_chunk *next;
-    uint8_t bytes[RN_SEND_CHUNK_BYTES];
+    size_t size; /* one of the two above */
+    uint8_t bytes[];
 } rn_send_chunk;
 
 typedef struct rn_send_ring {
     rn_send_chunk *first; /* holds `start` */
     rn_send_chunk *last;
-    rn_send_chunk *cursor; /* holds `next`; NULL when next is beyond the last chunk's bytes */
-    rn_send_chunk *spare;
+    rn_send_chunk *cursor;  /* holds `next`; NULL when next is beyond the last chunk's bytes */
+    rn_send_chunk *spare;   /* not a small one */
     uint64_t first_offset;  /* of first->bytes[0]; those of the others follow */
+    uint64_t last_offset;   /* of last->bytes[0] */
     uint64_t cursor_offset; /* of cursor->bytes[0] */
     uint64_t start;
     uint64_t next;

@@ -56,7 +56,10 @@ static void agrees_with_offsets(void **state) {
         while (ring.end < TOTAL_MAX) {
             uint64_t choice = next_random(&random) % 3;
             if (choice == 0) {
-                size_t len = next_random(&random) % 9000;
+                /* Many short ones, so that the ring is often empty and begins with a small chunk.
+                 */
+                size_t most = next_random(&random) % 4 == 0 ? 9000 : 700;
+                size_t len = next_random(&random) % most;
                 size_t room = rn_send_ring_room(&ring);
                 uint64_t end = ring.end;
                 int result = append(&ring, len);
@@ -106,14 +109,63 @@ static void bytes_in_flight_stay_in_place(void **state) {
     rn_send_ring_fini(&ring);
 }
 
-static void a_flowing_stream_needs_no_new_memory(void **state) {
+static void few_bytes_take_a_small_chunk(void **state) {
+    (void)state;
+    for (size_t more = 0; more < 2; more++) {
+        rn_send_ring ring;
+        rn_send_ring_init(&ring, LIMIT);
+        assert_int_equal(append(&ring, RN_SEND_CHUNK_SMALL_BYTES + more), RPCNET_OK);
+        assert_int_equal(ring.first->size,
+                         more == 0 ? RN_SEND_CHUNK_SMALL_BYTES : RN_SEND_CHUNK_BYTES);
+        assert_ptr_equal(ring.first, ring.last);
+        rn_send_ring_fini(&ring);
+    }
+}
+
+static void slow_messages_stay_in_the_small_chunk(void **state) {
     (void)state;
     rn_send_ring ring;
     rn_send_ring_init(&ring, LIMIT);
     assert_int_equal(append(&ring, 60), RPCNET_OK);
+    const rn_send_chunk *one = ring.first;
+    for (size_t i = 0; i < 1000; i++) {
+        rn_send_ring_sent(&ring, rn_send_ring_unsent(&ring));
+        rn_send_ring_release(&ring, ring.next);
+        assert_int_equal(append(&ring, 60), RPCNET_OK);
+        assert_ptr_equal(ring.first, one);
+        assert_ptr_equal(ring.last, one);
+        assert_null(ring.spare);
+        check_unsent(&ring);
+    }
+    rn_send_ring_fini(&ring);
+}
+
+static void the_small_chunk_goes_when_it_is_outgrown(void **state) {
+    (void)state;
+    rn_send_ring ring;
+    rn_send_ring_init(&ring, LIMIT);
+    assert_int_equal(append(&ring, 60), RPCNET_OK);
+    assert_int_equal(append(&ring, RN_SEND_CHUNK_SMALL_BYTES - 60 + 1), RPCNET_OK);
+    assert_int_equal(ring.first->size, RN_SEND_CHUNK_SMALL_BYTES);
+    assert_int_equal(ring.last->size, RN_SEND_CHUNK_BYTES);
+    check_unsent(&ring);
+    rn_send_ring_sent(&ring, RN_SEND_CHUNK_SMALL_BYTES);
+    rn_send_ring_release(&ring, RN_SEND_CHUNK_SMALL_BYTES);
+    assert_ptr_equal(ring.first, ring.last);
+    assert_int_equal(ring.first->size, RN_SEND_CHUNK_BYTES);
+    assert_null(ring.spare);
+    check_unsent(&ring);
+    rn_send_ring_fini(&ring);
+}
+
+static void a_flowing_stream_needs_no_new_memory(void **state) {
+    (void)state;
+    rn_send_ring ring;
+    rn_send_ring_init(&ring, LIMIT);
+    assert_int_equal(append(&ring, RN_SEND_CHUNK_BYTES - 50), RPCNET_OK); /* it has been faster */
     rn_send_chunk *one = ring.first;
     rn_send_chunk *other = NULL;
-    rn_send_ring_sent(&ring, 60);
+    rn_send_ring_sent(&ring, RN_SEND_CHUNK_BYTES - 50);
     for (size_t i = 0; i < 10000; i++) {
         /* One message is always in flight, so the ring is never empty. */
         assert_int_equal(append(&ring, 60), RPCNET_OK);
@@ -132,6 +184,9 @@ int main(void) {
         cmocka_unit_test(agrees_with_offsets),
         cmocka_unit_test(takes_exactly_its_limit),
         cmocka_unit_test(bytes_in_flight_stay_in_place),
+        cmocka_unit_test(few_bytes_take_a_small_chunk),
+        cmocka_unit_test(slow_messages_stay_in_the_small_chunk),
+        cmocka_unit_test(the_small_chunk_goes_when_it_is_outgrown),
         cmocka_unit_test(a_flowing_stream_needs_no_new_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
