@@ -91,7 +91,10 @@ static rn_conn *conn_alloc(rn_endpoint *endpoint, bool server) {
     rn_env_random(endpoint->config.env, &seed, sizeof seed);
     const rn_quic_limits *limits = &endpoint->config.limits;
     size_t most = (size_t)(limits->streams_bidi_max + limits->streams_uni_max) + (1U << 16);
-    if (rn_map_new(&conn->streams_by_id, most, seed) != RPCNET_OK) {
+    conn->own_ids_capacity = RN_ACTIVE_IDS;
+    conn->own_ids = calloc(conn->own_ids_capacity, sizeof *conn->own_ids);
+    if (conn->own_ids == NULL || rn_map_new(&conn->streams_by_id, most, seed) != RPCNET_OK) {
+        free(conn->own_ids);
         free(conn);
         return NULL;
     }
@@ -280,6 +283,7 @@ void rn_conn_del(rn_conn *conn) {
     rn_protection_fini(&conn->protection);
     rn_books_fini(&conn->books);
     rn_map_del(conn->streams_by_id);
+    free(conn->own_ids);
     free(conn->close_packet);
     free(conn);
 }

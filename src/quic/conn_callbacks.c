@@ -1,5 +1,6 @@
 /* conn_callbacks: what ngtcp2 tells a connection while it reads and writes packets. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "quic/conn_internal.h"
@@ -18,23 +19,38 @@ static int path_challenge_data(ngtcp2_conn *quic, uint8_t *out, void *user) {
 
 /* ---- connection ids ---- */
 
+/* Makes room for one more. The oldest one is let go of, if it is retired: 8 at the most are not. */
+static bool reserve_own_id(rn_conn *conn) {
+    if (conn->own_ids_count < conn->own_ids_capacity) {
+        return true;
+    }
+    if (conn->own_ids_capacity < RN_OWN_IDS_MAX) {
+        size_t capacity = conn->own_ids_capacity * 2;
+        rn_own_id *ids = realloc(conn->own_ids, capacity * sizeof *ids);
+        if (ids == NULL) {
+            return false;
+        }
+        conn->own_ids = ids;
+        conn->own_ids_capacity = capacity;
+        return true;
+    }
+    if (!conn->own_ids[0].retired) {
+        return false;
+    }
+    conn->own_ids_count--;
+    conn->own_ids_first++;
+    memmove(&conn->own_ids[0], &conn->own_ids[1], conn->own_ids_count * sizeof conn->own_ids[0]);
+    return true;
+}
+
 static int new_connection_id(ngtcp2_conn *quic, ngtcp2_cid *id, uint8_t *token, size_t len,
                              void *user) {
     rn_conn *conn = user;
     rn_endpoint *endpoint = conn->endpoint;
     (void)quic;
     (void)len;
-    if (conn->own_ids_count == RN_OWN_IDS_MAX) {
-        /* The oldest one is let go of, if it is retired: 8 at the most are not. */
-        if (!conn->own_ids[0].retired) {
-            return NGTCP2_ERR_CALLBACK_FAILURE;
-        }
-        conn->own_ids_count--;
-        conn->own_ids_first++;
-        memmove(&conn->own_ids[0], &conn->own_ids[1],
-                conn->own_ids_count * sizeof conn->own_ids[0]);
-    }
-    if (rn_secrets_new_connection_id(&endpoint->secrets, endpoint->config.env,
+    if (!reserve_own_id(conn) ||
+        rn_secrets_new_connection_id(&endpoint->secrets, endpoint->config.env,
                                      endpoint->config.process, id) != RPCNET_OK ||
         rn_secrets_reset_token(&endpoint->secrets, id, token) != RPCNET_OK ||
         rn_endpoint_add_id(endpoint, id, conn) != RPCNET_OK) {

@@ -65,7 +65,7 @@ struct rn_conn {
     bool server;
     bool handshake_counted; /* in rn_endpoint.stats.handshakes */
     ngtcp2_conn *quic;      /* NULL once closing or draining */
-    rn_tls_session *tls;    /* likewise */
+    rn_tls_session *tls;    /* likewise; a server's ends with the handshake */
     rn_conn_handler handler;
     void *user;
     char peer_identity[RN_TLS_IDENTITY_MAX];
@@ -75,9 +75,10 @@ struct rn_conn {
     rn_protection protection;
     rn_books books;
     ngtcp2_cid original_id; /* what the client chose for its first packets; server only */
-    rn_own_id own_ids[RN_OWN_IDS_MAX]; /* in the order of their sequence numbers */
+    rn_own_id *own_ids;     /* in the order of their sequence numbers */
     size_t own_ids_count;
-    uint64_t own_ids_first; /* sequence number of own_ids[0] */
+    size_t own_ids_capacity; /* from RN_ACTIVE_IDS, doubled up to RN_OWN_IDS_MAX */
+    uint64_t own_ids_first;  /* sequence number of own_ids[0] */
 
     rn_map *streams_by_id;
     rn_list streams;

@@ -7,6 +7,7 @@
 #include "abuse/forge.h"
 #include "base/varint.h"
 #include "quic/conn_internal.h"
+#include "rpc/internal.h"
 
 /* RFC 9000, section 20.1; 0x100 and more are TLS alerts (RFC 9001, section 4.8). */
 enum {
@@ -194,6 +195,45 @@ static void the_window_of_all_streams(void **state) {
     rn_buffer_fini(&frames);
     run_ms(w, 300);
     assert_true(judge_close("65 streams", &peer, FLOW_CONTROL_ERROR));
+    beside_check(w, &honest);
+    beside_detach(&peer);
+    beside_end(w, &honest);
+}
+
+/* The server's end of the attacker's connection, the youngest. */
+static const rn_conn *end_at_server(const world *w) {
+    const rn_endpoint *endpoint = rn_port_endpoint(w->server->port.port);
+    return RN_CONTAINER_OF(endpoint->conns.prev, rn_conn, link);
+}
+
+/* A client that retires ids as soon as it has them gets new ones, up to a limit of a connection's
+ * life; the first id, which its packets bear, stays. */
+static void connection_ids_without_end(void **state) {
+    enum { TURNS_MAX = 1000 };
+    static raw_peer peer;
+    probe honest;
+    world *w = beside_start(&honest);
+    size_t issued = 0;
+    (void)state;
+    beside_attach(w, &peer, "h3");
+    peer.deaf = true;
+    for (unsigned turn = 0, retired = 0; is_served(w); turn++) {
+        uint8_t packet[FORGE_DATAGRAM_MAX];
+        char text[64];
+        rn_buffer frames;
+        assert_true(turn < TURNS_MAX);
+        issued = end_at_server(w)->own_ids_count;
+        retired += retired + 1 < issued;
+        /* Acknowledges all, since a server that is not heard says nothing new. */
+        unsigned last = (unsigned)end_at_server(w)->books.packet_number_next - 1;
+        (void)snprintf(text, sizeof text, "02 v%u v0 v0 v%u 19 v%u", last, last, retired);
+        script_into(text, &frames);
+        forge_send(&peer, packet, forge_short(&peer, 0, turn, rn_buffer_bytes(&frames), packet));
+        rn_buffer_fini(&frames);
+        run_ms(w, 30);
+    }
+    assert_int_equal(issued, RN_OWN_IDS_MAX);
+    assert_false(is_served(w));
     beside_check(w, &honest);
     beside_detach(&peer);
     beside_end(w, &honest);
@@ -434,10 +474,10 @@ static void no_common_protocol(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(frames_of_a_client),     cmocka_unit_test(the_window_of_all_streams),
-        cmocka_unit_test(forged_initial_packets), cmocka_unit_test(a_first_packet_that_is_none),
-        cmocka_unit_test(retry_tokens),           cmocka_unit_test(transport_parameters),
-        cmocka_unit_test(no_common_protocol),
+        cmocka_unit_test(frames_of_a_client),          cmocka_unit_test(the_window_of_all_streams),
+        cmocka_unit_test(connection_ids_without_end),  cmocka_unit_test(forged_initial_packets),
+        cmocka_unit_test(a_first_packet_that_is_none), cmocka_unit_test(retry_tokens),
+        cmocka_unit_test(transport_parameters),        cmocka_unit_test(no_common_protocol),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
