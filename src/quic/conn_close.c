@@ -138,7 +138,7 @@ static void fail_telling(rn_conn *conn, int code) {
     ngtcp2_ccerr error;
     ngtcp2_ccerr_default(&error);
     bool handshaking = conn->state == RN_CONN_HANDSHAKE;
-    const char *certificate = rn_tls_session_failure(conn->tls);
+    const char *certificate = conn->tls != NULL ? rn_tls_session_failure(conn->tls) : "";
     if (code == NGTCP2_ERR_CRYPTO) {
         ngtcp2_ccerr_set_tls_alert(&error, ngtcp2_conn_get_tls_alert(conn->quic), NULL, 0);
     } else {

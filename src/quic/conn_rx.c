@@ -1,6 +1,15 @@
 /* conn_rx: a datagram arrives. */
 #include "quic/conn_internal.h"
 
+/* A server has nothing to say in TLS behind the handshake, and refuses what a client says
+ * (rn_tls_callbacks): there are no tickets, no key updates, and the 1-RTT keys are ours. The
+ * session is a fifth of what a connection takes. */
+static void release_tls(rn_conn *conn) {
+    ngtcp2_conn_set_tls_native_handle(conn->quic, NULL);
+    rn_tls_session_del(conn->tls);
+    conn->tls = NULL;
+}
+
 void rn_conn_receive(rn_conn *conn, const rn_datagram *datagram) {
     if (conn->state == RN_CONN_CLOSING) {
         rn_conn_answer_closing(conn);
@@ -17,6 +26,9 @@ void rn_conn_receive(rn_conn *conn, const rn_datagram *datagram) {
     if (result != 0) {
         rn_conn_fail(conn, result);
         return;
+    }
+    if (conn->server && conn->state == RN_CONN_ESTABLISHED && conn->tls != NULL) {
+        release_tls(conn);
     }
     rn_conn_wake(conn);
     rn_conn_schedule(conn);

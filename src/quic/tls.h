@@ -82,6 +82,8 @@ typedef struct rn_tls_events {
 
 int rn_tls_session_new(rn_tls_session **out, rn_tls_context *context, bool server,
                        const rn_tls_expect *expect, const char *alpn, const rn_tls_events *events);
+/* A server may delete its session once the handshake is complete, and set ngtcp2's native handle to
+ * NULL: TLS messages of the client end the connection (unexpected_message) either way. */
 void rn_tls_session_del(rn_tls_session *session);
 /* What ngtcp2_conn_set_tls_native_handle wants. */
 void *rn_tls_session_native(rn_tls_session *session);

@@ -29,7 +29,8 @@ static const char priorities[] =
 struct rn_tls_context {
     size_t count; /* the creator's hold, and one for each session */
     gnutls_certificate_credentials_t credentials;
-    bool verify; /* a CA is configured */
+    gnutls_priority_t priorities; /* read once; sessions share it */
+    bool verify;                  /* a CA is configured */
     enum rn_tls_client_auth client_auth;
     int64_t expiry;
     char identity[RN_TLS_IDENTITY_MAX];
@@ -111,12 +112,17 @@ int rn_tls_context_new(rn_tls_context **out, const rn_tls_config *config,
                        char error[RN_TLS_ERROR_MAX]) {
     error[0] = '\0';
     rn_tls_context *context = calloc(1, sizeof *context);
-    if (context == NULL || gnutls_certificate_allocate_credentials(&context->credentials) < 0) {
-        free(context);
+    if (context == NULL) {
         snprintf(error, RN_TLS_ERROR_MAX, "out of memory");
         return RPCNET_ERR_MEMORY;
     }
     context->count = 1;
+    if (gnutls_certificate_allocate_credentials(&context->credentials) < 0 ||
+        gnutls_priority_init(&context->priorities, priorities, NULL) < 0) {
+        rn_tls_context_del(context);
+        snprintf(error, RN_TLS_ERROR_MAX, "out of memory");
+        return RPCNET_ERR_MEMORY;
+    }
     context->client_auth = config->client_auth;
     int result = RPCNET_OK;
     if (config->ca_file != NULL) {
@@ -147,7 +153,12 @@ void rn_tls_context_del(rn_tls_context *context) {
     if (context == NULL || --context->count > 0) {
         return;
     }
-    gnutls_certificate_free_credentials(context->credentials);
+    if (context->credentials != NULL) {
+        gnutls_certificate_free_credentials(context->credentials);
+    }
+    if (context->priorities != NULL) {
+        gnutls_priority_deinit(context->priorities);
+    }
     free(context);
 }
 
@@ -321,7 +332,7 @@ static int set_expectations(rn_tls_session *session, const rn_tls_expect *expect
 static int configure(rn_tls_session *session, const rn_tls_expect *expect, const char *alpn) {
     const rn_tls_context *context = session->context;
     gnutls_session_t gnutls = session->gnutls;
-    if (gnutls_priority_set_direct(gnutls, priorities, NULL) < 0 ||
+    if (gnutls_priority_set(gnutls, context->priorities) < 0 ||
         gnutls_credentials_set(gnutls, GNUTLS_CRD_CERTIFICATE, context->credentials) < 0) {
         return RPCNET_ERR_TLS;
     }
@@ -421,10 +432,11 @@ uint16_t rn_tls_session_suite(const rn_tls_session *session) {
 /* ---- what ngtcp2 gets from the glue ---- */
 
 /* Behind the handshake a client has nothing to say in TLS: no KeyUpdate (RFC 9001, section 6), no
- * certificate that was not asked for. */
+ * certificate that was not asked for. The server's session may be gone by then. */
 static int receive_crypto(ngtcp2_conn *quic, ngtcp2_encryption_level level, uint64_t offset,
                           const uint8_t *data, size_t len, void *user) {
-    if (level == NGTCP2_ENCRYPTION_LEVEL_1RTT && ngtcp2_conn_is_server(quic) != 0) {
+    bool over = ngtcp2_conn_get_tls_native_handle(quic) == NULL;
+    if (over || (level == NGTCP2_ENCRYPTION_LEVEL_1RTT && ngtcp2_conn_is_server(quic) != 0)) {
         ngtcp2_conn_set_tls_alert(quic, GNUTLS_A_UNEXPECTED_MESSAGE);
         return NGTCP2_ERR_CRYPTO;
     }

@@ -109,6 +109,7 @@ static void on_a_good_network(void **state) {
     start_server(&w, NULL);
     start_client(&w, 8, 100000);
     check_echo(&w);
+    assert_null(w.server.conn->tls); /* its part is over */
     end(&w);
 }
 
