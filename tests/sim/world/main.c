@@ -1,0 +1,301 @@
+/* run: many worlds, one for each seed, several at a time; see --help. */
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "sim/world/trial.h"
+
+enum { JOBS_MAX = 64, PATH_SIZE = 4096, NEVER = -1 };
+
+typedef struct run {
+    uint64_t seeds; /* 0: as many as time allows */
+    uint64_t from;
+    double minutes; /* 0: no limit */
+    unsigned jobs;
+    const char *name; /* of the program */
+    const char *certs;
+    const char *out;  /* folder for what is written on a violation */
+    bool plan;        /* show plans, run nothing */
+    bool digest;      /* a line for each seed */
+    bool keep_faults; /* do not shrink */
+    rn_world_options options;
+    double started;
+    double told;
+    uint64_t done;
+    uint64_t violations;
+    rn_world_result sum;
+    rn_trial trials[JOBS_MAX];
+    bool busy[JOBS_MAX];
+} run;
+
+static const char help[] =
+    "Usage: run [--seeds N] [--from S] [--minutes M] [--jobs J] [--out DIR] [--certs DIR]\n"
+    "           [--plan] [--digest] [--no-shrink]\n"
+    "\n"
+    "Runs the director, workers and clients in simulated worlds, one for each seed, and breaks\n"
+    "what can break. A violation of what is promised is told with its seed and the fewest faults\n"
+    "that lead to it, and the world's events go to DIR/seed-<seed>.log.\n"
+    "\n"
+    "  --seeds N    how many seeds (default: 100; with --minutes: as many as fit)\n"
+    "  --from S     the first seed (default: 1)\n"
+    "  --minutes M  begin no new seed after so many minutes\n"
+    "  --jobs J     worlds at the same time (default: one for each processor)\n"
+    "  --out DIR    where the logs of violations go (default: sim-out)\n"
+    "  --certs DIR  the certificates (default: those made for the tests)\n"
+    "  --plan       show what each seed will do, and run nothing\n"
+    "  --digest     a line for each seed with the digest of its events\n"
+    "  --no-shrink  tell violations with all their faults\n"
+    "\n"
+    "The exit status is 0 when every promise was kept, 1 when one was broken, 2 for wrong usage.\n";
+
+static double clock_s(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static double elapsed(const run *r) {
+    return clock_s() - r->started;
+}
+
+static void add_up(run *r, const rn_world_result *result) {
+    rn_world_result *sum = &r->sum;
+    r->done++;
+    sum->virtual_ns += result->virtual_ns;
+    sum->streams += result->streams;
+    sum->streams_whole += result->streams_whole;
+    sum->tokens += result->tokens;
+    sum->swaps += result->swaps;
+    sum->datagrams += result->datagrams;
+    for (size_t i = 0; i < RN_FAULT_KINDS; i++) {
+        sum->faults[i] += result->faults[i];
+    }
+}
+
+static uint64_t faults_total(const run *r) {
+    uint64_t total = 0;
+    for (size_t i = 0; i < RN_FAULT_KINDS; i++) {
+        total += r->sum.faults[i];
+    }
+    return total;
+}
+
+static void tell_progress(run *r) {
+    enum { EVERY_S = 5 };
+    if (clock_s() - r->told < EVERY_S) {
+        return;
+    }
+    r->told = clock_s();
+    printf("%6.0f s  %" PRIu64 " seeds, %.1f simulated hours, %" PRIu64 " swaps, %" PRIu64
+           " faults, %" PRIu64 " violations\n",
+           elapsed(r), r->done, (double)r->sum.virtual_ns / 3600e9, r->sum.swaps, faults_total(r),
+           r->violations);
+    fflush(stdout);
+}
+
+static void report(run *r, const rn_plan *plan, const rn_world_result *result) {
+    char path[PATH_SIZE];
+    rn_plan smaller = *plan;
+    rn_trial trial;
+    rn_world_result again;
+    r->violations++;
+    printf("\nVIOLATION seed=%" PRIu64 " rule=%s after %.6f s: %s\n", plan->seed,
+           result->verdict.rule, (double)result->verdict.at_ns / (double)RN_SECOND,
+           result->verdict.text);
+    fflush(stdout);
+    if (!r->keep_faults) {
+        unsigned trials = rn_trial_shrink(&smaller, &r->options, result->verdict.rule);
+        printf("%zu of %zu faults are enough (%u trials)\n", smaller.fault_count, plan->fault_count,
+               trials);
+    }
+    rn_plan_print(&smaller, false, stdout);
+    (void)mkdir(r->out, 0755);
+    snprintf(path, sizeof path, "%s/seed-%" PRIu64 ".log", r->out, plan->seed);
+    setenv("RN_SIM_TRACE", "1", 1);
+    setenv("RN_SIM_LOG", "debug", 1);
+    rn_trial_start(&trial, &smaller, &r->options, path);
+    rn_trial_finish(&trial, &again);
+    unsetenv("RN_SIM_TRACE");
+    unsetenv("RN_SIM_LOG");
+    printf("with these: rule=%s: %s\nevents: %s\nagain:  %s --from %" PRIu64 " --seeds 1\n\n",
+           again.verdict.rule, again.verdict.text, path, r->name, plan->seed);
+    fflush(stdout);
+}
+
+static void finish(run *r, size_t slot) {
+    rn_world_result result;
+    rn_trial *trial = &r->trials[slot];
+    rn_trial_finish(trial, &result);
+    r->busy[slot] = false;
+    add_up(r, &result);
+    if (r->digest) {
+        printf("seed=%" PRIu64 " digest=%016" PRIx64 " tokens=%" PRIu64 " swaps=%" PRIu64 "\n",
+               trial->plan.seed, result.digest, result.tokens, result.swaps);
+    }
+    if (result.verdict.violations > 0) {
+        report(r, &trial->plan, &result);
+    }
+    tell_progress(r);
+}
+
+static bool may_begin(const run *r, uint64_t begun) {
+    return (r->seeds == 0 || begun < r->seeds) && (r->minutes <= 0 || elapsed(r) < 60 * r->minutes);
+}
+
+/* Slots are waited for in turn: seeds are reported in order, whatever their length. */
+static void run_all(run *r) {
+    uint64_t begun = 0;
+    size_t slot = 0;
+    for (; may_begin(r, begun); begun++) {
+        rn_plan plan;
+        if (r->busy[slot]) {
+            finish(r, slot);
+        }
+        rn_plan_make(&plan, r->from + begun);
+        rn_trial_start(&r->trials[slot], &plan, &r->options, NULL);
+        r->busy[slot] = true;
+        slot = (slot + 1) % r->jobs;
+    }
+    for (unsigned i = 0; i < r->jobs; i++, slot = (slot + 1) % r->jobs) {
+        if (r->busy[slot]) {
+            finish(r, slot);
+        }
+    }
+}
+
+static void show_plans(const run *r) {
+    for (uint64_t i = 0; i < r->seeds; i++) {
+        rn_plan plan;
+        rn_plan_make(&plan, r->from + i);
+        rn_plan_print(&plan, true, stdout);
+    }
+}
+
+static void sum_up(const run *r) {
+    double real = elapsed(r);
+    printf("\n%" PRIu64 " seeds from %" PRIu64
+           " in %.1f s: %.2f simulated hours (%.0f times as fast)\n",
+           r->done, r->from, real, (double)r->sum.virtual_ns / 3600e9,
+           (double)r->sum.virtual_ns / 1e9 / real);
+    printf("%" PRIu64 " streams, %" PRIu64 " of them whole; %" PRIu64
+           " tokens (%.0f a real second), "
+           "%" PRIu64 " datagrams; %" PRIu64 " swaps\n",
+           r->sum.streams, r->sum.streams_whole, r->sum.tokens, (double)r->sum.tokens / real,
+           r->sum.datagrams, r->sum.swaps);
+    printf("%" PRIu64 " faults:", faults_total(r));
+    for (size_t i = 0; i < RN_FAULT_KINDS; i++) {
+        printf(" %s %" PRIu64, rn_fault_name((enum rn_fault_kind)i), r->sum.faults[i]);
+    }
+    printf("\n%" PRIu64 " violations\n", r->violations);
+}
+
+static bool number(const char *text, uint64_t *out) {
+    char *end;
+    *out = strtoull(text, &end, 10);
+    return text[0] >= '0' && text[0] <= '9' && *end == '\0';
+}
+
+/* False: wrong usage. */
+static bool take(run *r, int option, const char *value) {
+    uint64_t n = 0;
+    char *end;
+    switch (option) {
+    case 's':
+        return number(value, &r->seeds);
+    case 'f':
+        return number(value, &r->from);
+    case 'm':
+        r->minutes = strtod(value, &end);
+        r->seeds = r->seeds == UINT64_MAX ? 0 : r->seeds;
+        return *end == '\0' && r->minutes > 0;
+    case 'j':
+        if (!number(value, &n) || n == 0 || n > JOBS_MAX) {
+            return false;
+        }
+        r->jobs = (unsigned)n;
+        return true;
+    case 'o':
+        r->out = value;
+        return true;
+    case 'c':
+        r->certs = value;
+        return true;
+    case 'p':
+        r->plan = true;
+        return true;
+    case 'd':
+        r->digest = true;
+        return true;
+    case 'n':
+        r->keep_faults = true;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool read_options(run *r, int argc, char *argv[]) {
+    static const struct option options[] = {{"seeds", required_argument, NULL, 's'},
+                                            {"from", required_argument, NULL, 'f'},
+                                            {"minutes", required_argument, NULL, 'm'},
+                                            {"jobs", required_argument, NULL, 'j'},
+                                            {"out", required_argument, NULL, 'o'},
+                                            {"certs", required_argument, NULL, 'c'},
+                                            {"plan", no_argument, NULL, 'p'},
+                                            {"digest", no_argument, NULL, 'd'},
+                                            {"no-shrink", no_argument, NULL, 'n'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
+    int option;
+    while ((option = getopt_long(argc, argv, "h", options, NULL)) != NEVER) {
+        if (option == 'h') {
+            fputs(help, stdout);
+            exit(0);
+        }
+        if (!take(r, option, optarg)) {
+            return false;
+        }
+    }
+    return optind == argc;
+}
+
+/* The allocator's caches of single threads count as memory in use: they are turned off, so that
+ * what a world leaves behind can be told to the byte. */
+static void without_caches(char *argv[]) {
+    static const char variable[] = "GLIBC_TUNABLES";
+    if (getenv(variable) == NULL) {
+        setenv(variable, "glibc.malloc.tcache_count=0", 1);
+        execv("/proc/self/exe", argv);
+    }
+}
+
+int main(int argc, char *argv[]) {
+    static run r;
+    without_caches(argv);
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    r = (run){.name = argv[0],
+              .seeds = UINT64_MAX,
+              .from = 1,
+              .jobs = processors > 0 && processors < JOBS_MAX ? (unsigned)processors : 1,
+              .certs = RN_TEST_CERTS,
+              .out = "sim-out"};
+    if (!read_options(&r, argc, argv)) {
+        fputs(help, stderr);
+        return 2;
+    }
+    r.seeds = r.seeds == UINT64_MAX ? 100 : r.seeds;
+    r.options = (rn_world_options){.certs = r.certs, .log_filter = "off"};
+    if (r.plan) {
+        show_plans(&r);
+        return 0;
+    }
+    r.started = r.told = clock_s();
+    rn_trial_warm_up(&r.options);
+    run_all(&r);
+    sum_up(&r);
+    return r.violations > 0 ? 1 : 0;
+}

@@ -1,0 +1,356 @@
+/* world: see the header. */
+#include "sim/world/world.h"
+
+#include <inttypes.h>
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim/internal.h"
+#include "sim/world/faults.h"
+
+enum { DEATHS_MAX = 4096, ATTEMPTS_MAX = 3 };
+
+/* A stream that could move has to, within this. */
+#define MOVES_WITHIN (15 * RN_SECOND)
+#define LOOK_EVERY (100 * RN_MILLISECOND)
+#define POISON_EVERY RN_MILLISECOND
+#define ENDS_WITHIN (60 * RN_SECOND)
+#define IDLE_TIMEOUT (30 * RN_SECOND) /* the default of the programs */
+
+typedef struct world {
+    const rn_plan *plan;
+    rn_sim *sim;
+    rn_verdict *verdict;
+    rn_model *model;
+    rn_cluster cluster;
+    rn_faults faults;
+    rn_caller callers[RN_PLAN_CLIENTS_MAX];
+    uint64_t deaths[DEATHS_MAX]; /* when workers ended or failed */
+    size_t death_count;
+    uint64_t deaths_seen; /* of the cluster's counters */
+    bool poisoned;        /* the plan has such a stream */
+    bool closing;
+} world;
+
+/* ---- what excuses an end ---- */
+
+static uint64_t count_outages(const rn_cluster *cluster) {
+    uint64_t total = cluster->outages;
+    for (size_t i = 0; i < cluster->plan->workers; i++) {
+        const rn_worker *worker = cluster->workers[i].program;
+        total += worker != NULL ? worker->counters.outages : 0;
+    }
+    return total;
+}
+
+static void note_deaths(world *w) {
+    uint64_t now = w->cluster.deaths + count_outages(&w->cluster);
+    for (; w->deaths_seen < now; w->deaths_seen++) {
+        w->deaths[w->death_count++ % DEATHS_MAX] = rn_sim_now(w->sim);
+    }
+}
+
+/* Deaths since the stream moved; what the client saw of that is a little old. */
+static size_t deaths_since(const world *w, uint64_t time) {
+    const uint64_t slack = 2 * RN_SECOND;
+    size_t count = 0;
+    for (size_t i = 0; i < w->death_count && i < DEATHS_MAX; i++) {
+        count += w->deaths[i] + slack >= time;
+    }
+    return count;
+}
+
+static bool capacity_is_short(const rn_plan *plan) {
+    uint64_t total = 0;
+    for (size_t i = 0; i < plan->workers; i++) {
+        total += plan->streams_max[i];
+    }
+    return total < plan->stream_count;
+}
+
+static bool excused(void *user, const rn_caller_stream *stream, int code, const char *message) {
+    world *w = user;
+    const rn_caller *caller = stream->caller;
+    if (code != RPCNET_GRPC_UNAVAILABLE) {
+        return false;
+    }
+    if (w->closing || w->cluster.director == NULL || w->cluster.directors > stream->directors) {
+        return true; /* its director is gone */
+    }
+    note_deaths(w);
+    if (strstr(message, "workers in a row were lost without progress") != NULL) {
+        return stream->plan->kind == RN_STREAM_POISON ||
+               deaths_since(w, stream->moved_ns) >= ATTEMPTS_MAX;
+    }
+    if (strstr(message, "no worker took the stream within") != NULL) {
+        return w->plan->park_ns < 60 * RN_SECOND || capacity_is_short(w->plan);
+    }
+    if (strstr(message, "cannot go to another worker") != NULL) {
+        return w->plan->journal_max < (1 << 20);
+    }
+    /* It never got a connection, and the way was broken meanwhile. */
+    return caller->ready == stream->ready && w->faults.client_ns[caller->index] > 0 &&
+           (rn_faults_strike_client(&w->faults, caller->index) ||
+            w->faults.client_ns[caller->index] + 12 * RN_SECOND > stream->opened_ns);
+}
+
+/* ---- what is watched ---- */
+
+static bool some_worker_is_free(const world *w) {
+    for (size_t i = 0; i < w->plan->workers; i++) {
+        const rn_worker *worker = w->cluster.workers[i].program;
+        if (worker != NULL && !rn_faults_strike_worker(&w->faults, i) &&
+            worker->outage.state != RN_OUTAGE_RECOVERING && !worker->draining) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void watch_stream(world *w, const rn_caller_stream *stream) {
+    uint64_t now = rn_sim_now(w->sim);
+    bool clients_turn = stream->received == stream->asked && stream->said < stream->plan->says;
+    uint64_t since =
+        stream->moved_ns > w->faults.changed_ns ? stream->moved_ns : w->faults.changed_ns;
+    if (stream->state != RN_CALLER_OPEN || clients_turn || now < since + MOVES_WITHIN ||
+        capacity_is_short(w->plan)) {
+        return;
+    }
+    rn_violate(w->verdict, "moves",
+               "stream %zu has not moved for %.1f s, though nothing is broken: %" PRIu64
+               " of %" PRIu64 " tokens, last on %s",
+               stream->number, (double)(now - stream->moved_ns) / (double)RN_SECOND,
+               stream->received, stream->asked, stream->worker);
+}
+
+static void check_bounds(const world *w) {
+    const rn_director *director = w->cluster.director;
+    if (director == NULL) {
+        return;
+    }
+    const rn_list *link;
+    for (link = director->data.relays.next; link != &director->data.relays; link = link->next) {
+        const rn_relay *relay = RN_CONTAINER_OF(link, const rn_relay, link);
+        const rn_swap_config *swap = &director->data.options.swap;
+        size_t kept = swap->journal_limit + swap->checkpoint_limit;
+        if (rn_journal_memory(&relay->swap.journal) > 2 * kept + 4096) {
+            rn_violate(w->verdict, "bound", "a journal holds %zu bytes, its limit is %zu",
+                       rn_journal_memory(&relay->swap.journal), kept);
+        }
+        if (relay->down.len > RN_RELAY_KEPT_MAX || relay->up.len > RN_RELAY_KEPT_MAX) {
+            rn_violate(w->verdict, "bound", "a relay keeps %zu bytes down and %zu up",
+                       relay->down.len, relay->up.len);
+        }
+    }
+}
+
+static void look(void *user) {
+    world *w = user;
+    if (w->closing) {
+        return;
+    }
+    note_deaths(w);
+    check_bounds(w);
+    if (w->faults.active_total == 0 && some_worker_is_free(w)) {
+        for (size_t i = 0; i < w->plan->clients; i++) {
+            for (size_t s = 0; s < w->callers[i].stream_count; s++) {
+                watch_stream(w, &w->callers[i].streams[s]);
+            }
+        }
+    }
+    rn_sim_at(w->sim, rn_sim_now(w->sim) + LOOK_EVERY, look, w);
+}
+
+/* The prompt that kills: its worker dies as soon as it has it. */
+static void poison(void *user) {
+    world *w = user;
+    if (w->closing) {
+        return;
+    }
+    for (size_t i = 0; i < w->plan->workers; i++) {
+        const rn_worker *worker = w->cluster.workers[i].program;
+        const rn_list *link = worker != NULL ? worker->tasks.next : NULL;
+        bool dies = false;
+        for (; link != NULL && link != &worker->tasks && !dies; link = link->next) {
+            const rn_task *task = RN_CONTAINER_OF(link, const rn_task, link);
+            dies = task->running && strcmp(task->generator.prompt, "poison") == 0;
+        }
+        if (dies && !w->cluster.workers[i].hanging) {
+            rn_cluster_kill_worker(&w->cluster, i);
+            rn_cluster_start_worker(&w->cluster, i);
+        }
+    }
+    rn_sim_at(w->sim, rn_sim_now(w->sim) + POISON_EVERY, poison, w);
+}
+
+/* ---- its course ---- */
+
+static void open_world(world *w, const rn_plan *plan, const rn_world_options *options) {
+    w->plan = plan;
+    w->sim = rn_sim_new(plan->seed);
+    w->verdict->sim = w->sim;
+    rn_sim_set_log_filter(w->sim, options->log_filter);
+    rn_sim_require(rn_model_new(&w->model) == RPCNET_OK, "the model");
+    rn_cluster_init(&w->cluster, w->sim, plan, options->certs, w->verdict);
+    rn_cluster_start_director(&w->cluster);
+    for (size_t i = 0; i < plan->clients; i++) {
+        rn_caller *caller = &w->callers[i];
+        rn_caller_init(caller, w->sim, plan, i);
+        caller->model = w->model;
+        caller->verdict = w->verdict;
+        caller->hooks =
+            (rn_caller_hooks){.excused = excused, .directors = &w->cluster.directors, .user = w};
+    }
+    rn_faults_init(&w->faults, w->sim, plan, &w->cluster, w->callers);
+    for (size_t i = 0; i < plan->clients; i++) {
+        rn_caller_start(&w->callers[i], options->certs, RN_CLUSTER_USER_ADDR);
+    }
+    for (size_t i = 0; i < plan->stream_count; i++) {
+        w->poisoned |= plan->streams[i].kind == RN_STREAM_POISON;
+    }
+    rn_sim_at(w->sim, RN_SIM_START, look, w);
+    if (w->poisoned) {
+        rn_sim_at(w->sim, RN_SIM_START, poison, w);
+    }
+}
+
+static bool all_over(const world *w) {
+    for (size_t i = 0; i < w->plan->clients; i++) {
+        if (!rn_caller_is_over(&w->callers[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool all_ended(const world *w) {
+    bool ended = w->cluster.director == NULL;
+    for (size_t i = 0; i < w->plan->workers; i++) {
+        ended &= w->cluster.workers[i].program == NULL;
+    }
+    return ended;
+}
+
+/* Turn by turn, until `done` or `latest`. */
+static void run_until(world *w, bool (*done)(const world *w), uint64_t latest) {
+    while (w->verdict->violations == 0 && !done(w) && rn_sim_now(w->sim) < latest &&
+           rn_sim_step(w->sim)) {
+        rn_cluster_reap(&w->cluster);
+    }
+}
+
+static bool never(const world *w) {
+    (void)w;
+    return false;
+}
+
+static void report_unfinished(world *w) {
+    for (size_t i = 0; i < w->plan->clients; i++) {
+        for (size_t s = 0; s < w->callers[i].stream_count; s++) {
+            const rn_caller_stream *stream = &w->callers[i].streams[s];
+            if (stream->state != RN_CALLER_OVER) {
+                rn_violate(w->verdict, "hang",
+                           "stream %zu is not over: %" PRIu64 " of %" PRIu64 " tokens",
+                           stream->number, stream->received, stream->asked);
+            }
+        }
+    }
+}
+
+static void check_connections(world *w) {
+    for (size_t i = 0; i < w->plan->clients; i++) {
+        const rn_caller *caller = &w->callers[i];
+        if (caller->ready > w->cluster.directors) {
+            rn_violate(w->verdict, "connection",
+                       "client %zu needed %" PRIu64 " connections to %" PRIu64 " directors", i,
+                       caller->ready, w->cluster.directors);
+        }
+    }
+}
+
+static void check_processes(const world *w) {
+    const rn_list *link;
+    for (link = w->sim->hosts.next; link != &w->sim->hosts; link = link->next) {
+        const rn_sim_host *host = RN_CONTAINER_OF(link, const rn_sim_host, link);
+        if (!rn_list_empty(&host->timers) || !rn_list_empty(&host->sockets) ||
+            !rn_list_empty(&host->resolves)) {
+            rn_violate(w->verdict, "leak", "a process on %s has left timers or sockets open",
+                       host->machine->text);
+        }
+    }
+}
+
+/* A client that has vanished is found out by its silence. */
+static uint64_t time_to_forget(const world *w) {
+    uint64_t time = 2 * RN_SECOND;
+    for (size_t i = 0; i < w->plan->clients; i++) {
+        if (w->callers[i].killed) {
+            time = IDLE_TIMEOUT + 10 * RN_SECOND;
+        }
+    }
+    return time;
+}
+
+/* All programs are told to end, and do. */
+static void end_orderly(world *w) {
+    run_until(w, never, rn_sim_now(w->sim) + time_to_forget(w));
+    rn_cluster_check_empty(&w->cluster);
+    check_connections(w);
+    w->closing = true;
+    for (size_t i = 0; i < w->plan->workers; i++) {
+        rn_cluster_term_worker(&w->cluster, i);
+    }
+    rn_cluster_term_director(&w->cluster);
+    run_until(w, all_ended, rn_sim_now(w->sim) + ENDS_WITHIN);
+    if (!all_ended(w)) {
+        rn_violate(w->verdict, "exit", "the programs did not end when they were told to");
+    }
+}
+
+static void sum_up(const world *w, rn_world_result *result) {
+    result->digest = rn_sim_trace_digest(w->sim);
+    result->virtual_ns = rn_sim_now(w->sim) - RN_SIM_START;
+    result->datagrams = rn_sim_get_stats(w->sim)->sent;
+    result->swaps = rn_cluster_swaps(&w->cluster);
+    memcpy(result->faults, w->faults.begun, sizeof result->faults);
+    for (size_t i = 0; i < w->plan->clients; i++) {
+        const rn_caller *caller = &w->callers[i];
+        result->tokens += caller->tokens;
+        result->streams += caller->stream_count;
+        for (size_t s = 0; s < caller->stream_count; s++) {
+            result->streams_whole += caller->streams[s].done;
+        }
+    }
+}
+
+static void close_world(world *w) {
+    w->closing = true;
+    rn_cluster_fini(&w->cluster);
+    for (size_t i = 0; i < w->plan->clients; i++) {
+        rn_caller_fini(&w->callers[i]);
+    }
+    run_until(w, never, rn_sim_now(w->sim) + RN_SECOND); /* what was put off */
+    if (w->verdict->violations == 0) {
+        check_processes(w);
+    }
+    rn_sim_del(w->sim);
+    w->verdict->sim = NULL;
+    rn_model_del(w->model);
+}
+
+void rn_world_run(const rn_plan *plan, const rn_world_options *options, rn_world_result *result) {
+    world *w = rn_sim_alloc(sizeof *w);
+    memset(result, 0, sizeof *result);
+    w->verdict = &result->verdict;
+    open_world(w, plan, options);
+    run_until(w, never, plan->faults_end_ns);
+    run_until(w, all_over, plan->faults_end_ns + plan->quiet_ns);
+    if (w->verdict->violations == 0) {
+        report_unfinished(w);
+        end_orderly(w);
+    }
+    sum_up(w, result);
+    close_world(w);
+    free(w);
+}
