@@ -131,6 +131,12 @@ int rn_h3_book_read(rn_h3_book *book, const uint8_t *data, size_t len) {
     return rv;
 }
 
+bool rn_h3_book_is_behind_priority_id(const rn_h3_book *book) {
+    bool priority = book->frame_type == 0xf0700 || book->frame_type == 0xf0701;
+    return book->state == RN_H3_BOOK_WHOLE && book->unidirectional && priority &&
+           book->payload.len > 0 && book->payload.len == varint_len_at(book->payload.data);
+}
+
 static int append_varint(rn_buffer *out, uint64_t value) {
     uint8_t bytes[8];
     const uint8_t *end = rn_varint_write(bytes, value);

@@ -45,6 +45,10 @@ void rn_h3_book_fini(rn_h3_book *book);
  * than it (the book must not be used further in both cases); RPCNET_ERR_MEMORY. */
 int rn_h3_book_read(rn_h3_book *book, const uint8_t *data, size_t len);
 
+/* On the control stream, inside a PRIORITY_UPDATE: its id has come and its value begins with the
+ * next byte (RFC 9218, section 7.2). */
+bool rn_h3_book_is_behind_priority_id(const rn_h3_book *book);
+
 /* Appends the bytes that bring a fresh reader, standing at a frame boundary, to this position (for
  * a unidirectional stream: at its beginning). RPCNET_ERR_LIMIT, RPCNET_ERR_MEMORY by `out`. */
 int rn_h3_book_resume(const rn_h3_book *book, rn_buffer *out);

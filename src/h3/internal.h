@@ -52,6 +52,8 @@ struct rn_h3_stream {
     const rn_h3_stream_handler *handler; /* NULL: nobody listens */
     void *user;
     rn_h3_book book;
+    uint8_t held_byte; /* the HTTP/3 library has not read it yet, though the book has */
+    bool byte_held;
     /* Fields as [name length][value length][name][value]: on a server the request's at the front
      * for good, behind them the section that is being decoded. */
     rn_buffer fields;

@@ -304,6 +304,45 @@ static uint64_t broken_book_code(int error) {
                                           : RN_H3_INTERNAL_ERROR;
 }
 
+/* False: the session is ending. */
+static bool read_bytes(rn_h3_session *session, rn_h3_stream *stream, const uint8_t *data,
+                       size_t len, bool fin) {
+    assert(session->reading == NULL);
+    session->reading = stream;
+    nghttp3_ssize consumed =
+        nghttp3_conn_read_stream(session->http, stream->id, data, len, fin ? 1 : 0);
+    session->reading = NULL;
+    if (consumed < 0) {
+        rn_h3_session_fail(session, (int)consumed);
+        return false;
+    }
+    rn_h3_consume(stream, (size_t)consumed);
+    return !session->closing;
+}
+
+/* The HTTP/3 library aborts the process when a chunk ends right behind the id of a PRIORITY_UPDATE
+ * with a value still to come (an assertion of 1.8). So the id's last byte waits for the next one.
+ */
+static bool read_chunk(rn_h3_session *session, rn_h3_stream *stream, const uint8_t *data,
+                       size_t len, bool fin) {
+    bool hold = len > 0 && rn_h3_book_is_behind_priority_id(&stream->book);
+    if (len > 0 && stream->byte_held) {
+        const uint8_t joint[] = {stream->held_byte, data[0]};
+        stream->byte_held = false;
+        if (!read_bytes(session, stream, joint, sizeof joint, false)) {
+            return false;
+        }
+        data++;
+        len--;
+    }
+    if (hold) {
+        assert(len > 0); /* what was held was of another frame */
+        stream->held_byte = data[--len];
+        stream->byte_held = true;
+    }
+    return (len == 0 && !fin) || read_bytes(session, stream, data, len, fin);
+}
+
 /* Calls itself once at most, for the end behind the last bytes. */
 /* NOLINTNEXTLINE(misc-no-recursion) */
 void rn_h3_rx_data(rn_h3_session *session, rn_h3_stream *stream, const uint8_t *data, size_t len,
@@ -328,17 +367,7 @@ void rn_h3_rx_data(rn_h3_session *session, rn_h3_stream *stream, const uint8_t *
     }
     /* Whether a header section has come is known when the bytes before the end have been read. */
     bool end_later = fin && len > 0 && stream->request && !stream->headers_received;
-    assert(session->reading == NULL);
-    session->reading = stream;
-    nghttp3_ssize consumed =
-        nghttp3_conn_read_stream(session->http, stream->id, data, len, fin && !end_later ? 1 : 0);
-    session->reading = NULL;
-    if (consumed < 0) {
-        rn_h3_session_fail(session, (int)consumed);
-        return;
-    }
-    rn_h3_consume(stream, (size_t)consumed);
-    if (end_later && !session->closing) {
+    if (read_chunk(session, stream, data, len, fin && !end_later) && end_later) {
         rn_h3_rx_data(session, stream, NULL, 0, true);
     }
 }

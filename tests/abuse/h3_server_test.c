@@ -83,6 +83,18 @@ static const attack control_streams[] = {
      ID_ERROR},
     {"PRIORITY_UPDATE beyond the limit of streams", SETTINGS "u1: Ff0700{v4000000 \"u=1\"}",
      CONNECTION, ID_ERROR},
+    {"a PRIORITY_UPDATE that is cut behind its id",
+     SETTINGS "u1: v0xf0700 v4 v0 ; wait ; u1: \"u=1\" ; wait ; u1: Ff0700{v0 \"u=2\"} v0xf0700 v8 "
+              "V0 ; wait ; r1: " HEADERS "F0{M{}} FIN",
+     ANSWERED, 0},
+    {"a PRIORITY_UPDATE that ends behind its id, in pieces",
+     SETTINGS "u1: v0xf0700 v9 c000 ; wait ; u1: 000000000000 ; wait ; u1: \"i\" ; wait ; u1: "
+              "v0xf0700 v2 v0 ; wait ; u1: \"i\" ; r1: " HEADERS "F0{M{}} FIN",
+     ANSWERED, 0},
+    {"a control stream that ends behind the id of a PRIORITY_UPDATE",
+     SETTINGS "u1: v0xf0700 v9 v0 ; wait ; u1: FIN", CONNECTION, CLOSED_CRITICAL_STREAM},
+    {"a PRIORITY_UPDATE of a push, cut behind its id",
+     SETTINGS "u1: v0xf0701 v4 v0 ; wait ; u1: 00", CONNECTION, ID_ERROR},
     {"an empty PRIORITY_UPDATE", SETTINGS "u1: Ff0700{}", CONNECTION, FRAME_ERROR},
     {"reserved frames, settings and streams",
      "u1: 00 F4{v0x21 v5 v0x40 v0} F21{0102} F40{} ; u2: v0x21 0102 FIN ; u3: v0x40 FIN ; r1: "
