@@ -232,8 +232,93 @@ def director_frame():
     write("director_frame", "ahead", b"\x00" + b"\x01\x04\x01\x10\x10" + send + b"\x02\x05" + send)
 
 
+# Steps of peer.h and, behind them, of calls.h.
+(OPEN_UNI, OPEN_BIDI, CONTROL, RAW, FRAME, LYING_FRAME, HEADERS, MESSAGE, LARGE, FIN, RESET, STOP,
+ HOLD, CLOSE, PEER_STEPS) = range(15)
+(SEND, SEND_HEADERS, FINISH, CANCEL, EXPIRE, CONSUME, DELETE, RUN, STEP, GOAWAY) = range(14, 24)
+REQUEST, RESPONSE, TRAILERS, INFORMATIONAL, NOTHING = range(5)
+R0, R1, R2, UNI = 128, 129, 130, 192 # streams of the other side
+DATA_TYPE, PUSH_TYPE, GOAWAY_TYPE, RESERVED_TYPE, PRIORITY_TYPE = 0, 5, 7, 11, 12
+
+
+def headers(stream, template, *fields):
+    """Fields: (number of the name in peer.c, or the name itself, value)."""
+    out = bytes([HEADERS, stream, template, len(fields)])
+    for name, value in fields:
+        out += bytes([name]) if isinstance(name, int) else b"\xff" + piece(name)
+        out += piece(value)
+    return out
+
+
+def say(stream, text, flag=0):
+    return bytes([MESSAGE, stream, flag]) + piece(text)
+
+
+def peer_seeds(run):
+    """What clients say, and what servers say. `run`: the step that lets the connection carry it."""
+    request = headers(1, REQUEST)
+    client = {
+        "echo": bytes([CONTROL, OPEN_BIDI]) + request + say(1, "hello") + run + say(1, "again")
+                + bytes([FIN, 1]) + run,
+        "metadata": bytes([CONTROL, OPEN_BIDI])
+                    + headers(1, REQUEST, (2, "1S"), (10, "AAEC"), ("x-a", "1")) + run,
+        "reset": bytes([CONTROL, OPEN_BIDI]) + request + run + bytes([RESET, 1, 12]) + run,
+        "stop": bytes([CONTROL, OPEN_BIDI]) + request + run + bytes([STOP, 1, 12]) + run,
+        "stop-control": bytes([CONTROL, STOP, UNI, 0]) + run,
+        "qpack": bytes([CONTROL, OPEN_UNI]) + piece(b"\x02\x3f\xe1\x1f") + bytes([OPEN_UNI])
+                 + piece(b"\x03\x80") + run,
+        "goaway": bytes([CONTROL, FRAME, 0, GOAWAY_TYPE]) + piece(b"\x00") + run,
+        "priority": bytes([CONTROL, OPEN_BIDI]) + request + bytes([FRAME, 0, PRIORITY_TYPE])
+                    + piece(b"\x00u=1") + run,
+        "reserved": bytes([CONTROL, OPEN_BIDI, FRAME, 1, RESERVED_TYPE]) + piece("abc") + request
+                    + bytes([FRAME, 1, RESERVED_TYPE]) + piece("") + say(1, "x") + run,
+        "lying": bytes([CONTROL, OPEN_BIDI]) + request + bytes([LYING_FRAME, 1, DATA_TYPE, 0, 9])
+                 + piece(b"\0\0\0\0\x09ab") + run + bytes([FIN, 1]) + run,
+        "trailers": bytes([CONTROL, OPEN_BIDI]) + request + say(1, "x") + headers(1, NOTHING, ("a", "b"))
+                    + run,
+        "large": bytes([CONTROL, OPEN_BIDI, HOLD]) + request + bytes([LARGE, 1, 200]) + run * 3,
+        "two": bytes([CONTROL, OPEN_BIDI, OPEN_BIDI]) + request + headers(2, REQUEST) + say(2, "b")
+               + say(1, "a") + run + bytes([FIN, 2, FIN, 1]) + run + bytes([CLOSE, 0]) + run,
+        "compressed": bytes([CONTROL, OPEN_BIDI]) + request + say(1, "x", 1) + run,
+    }
+    server = {
+        "echo": bytes([CONTROL]) + headers(R1, RESPONSE) + say(R1, "hello") + run
+                + headers(R1, TRAILERS) + bytes([FIN, R1]) + run,
+        "status": bytes([CONTROL]) + headers(R0, RESPONSE, (0, "14"), (1, "no %25 worker"))
+                  + bytes([FIN, R0]) + run,
+        "informational": bytes([CONTROL]) + headers(R0, INFORMATIONAL) + headers(R0, RESPONSE) + run,
+        "http": bytes([CONTROL]) + headers(R0, NOTHING, (4, "503")) + bytes([FIN, R0]) + run,
+        "goaway": bytes([CONTROL, FRAME, 0, GOAWAY_TYPE]) + piece(b"\x04") + run,
+        "push": bytes([CONTROL, FRAME, R0, PUSH_TYPE]) + piece(b"\x00\x00\x00") + run,
+        "pushed": bytes([CONTROL, OPEN_UNI]) + piece(b"\x01\x00") + run,
+        "bidi": bytes([CONTROL, OPEN_BIDI]) + headers(1, REQUEST) + run,
+        "reset": bytes([CONTROL]) + headers(R2, RESPONSE) + say(R2, "x") + run + bytes([RESET, R2, 11])
+                 + run,
+        "stop": bytes([CONTROL, STOP, R1, 0]) + headers(R1, RESPONSE, (0, "0")) + bytes([FIN, R1]) + run,
+        "cut": bytes([CONTROL]) + headers(R1, RESPONSE) + bytes([LYING_FRAME, R1, DATA_TYPE, 0, 9])
+               + piece(b"\0\0\0\0\x09ab") + bytes([FIN, R1]) + run,
+        "binary": bytes([CONTROL]) + headers(R1, RESPONSE, (10, "AAEC, AQ"), (10, "A")) + run,
+    }
+    return client, server
+
+
+def calls():
+    client, server = peer_seeds(bytes([RUN]))
+    for what, data in client.items():
+        write("call_server", what, b"\x00" + data)
+        write("call_server", f"{what}-small", b"\x0f" + data)
+    for what, data in server.items():
+        write("call_client", what, b"\x00" + data)
+        write("call_client", f"{what}-small", b"\x1f" + data)
+    open_call = client["echo"].removesuffix(bytes([FIN, 1, RUN]))
+    for step in range(SEND, GOAWAY + 1):
+        act = bytes([step, 0, 40])
+        write("call_server", f"act-{step}", b"\x11" + open_call + act * 3 + bytes([RUN, FIN, 1, RUN]))
+        write("call_client", f"act-{step}", b"\x11" + server["echo"][:20] + act * 3 + bytes([RUN]))
+
+
 def main():
-    for make in (address, director_frame, framing, h3_books, json, log_filter, metadata, secrets,
+    for make in (address, calls, director_frame, framing, h3_books, json, log_filter, metadata, secrets,
                  settings, status, timeout, worker_frame):
         make()
 
