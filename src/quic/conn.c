@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/headroom.h"
 #include "quic/conn_internal.h"
 #include "rpcnet/error.h"
 
@@ -73,12 +74,13 @@ static void fill_params(const rn_conn *conn, ngtcp2_transport_params *params) {
 }
 
 static rn_conn *conn_alloc(rn_endpoint *endpoint, bool server) {
-    rn_conn *conn = calloc(1, sizeof *conn);
+    rn_conn *conn = rn_headroom(RN_TLS_HEADROOM_BYTES) ? calloc(1, sizeof *conn) : NULL;
     if (conn == NULL) {
         return NULL;
     }
     conn->endpoint = endpoint;
     conn->server = server;
+    conn->resets_wait = !server;
     rn_list_init(&conn->link);
     rn_list_init(&conn->ready_link);
     rn_list_init(&conn->streams);
@@ -130,10 +132,19 @@ static int start_tls(rn_conn *conn, const rn_tls_expect *expect) {
     return result;
 }
 
-static int library_result(int error) {
+/* The result of ngtcp2_conn_*_new, which leaves a pointer to freed memory where it fails. */
+static int library_result(rn_conn *conn, int error) {
+    if (error != 0) {
+        conn->quic = NULL;
+    }
     return error == 0                  ? RPCNET_OK
            : error == NGTCP2_ERR_NOMEM ? RPCNET_ERR_MEMORY
                                        : RPCNET_ERR_PROTOCOL;
+}
+
+/* From here on the timer has its place among the endpoint's, so that moving it cannot fail. */
+static int reserve_timer(rn_conn *conn) {
+    return rn_heap_set(&conn->endpoint->timers, &conn->timer, RN_NEVER);
 }
 
 static void register_conn(rn_conn *conn) {
@@ -170,9 +181,9 @@ static int accept_quic(rn_conn *conn, const rn_accept_info *info) {
     }
     params.stateless_reset_token_present = 1;
     rn_conn_reference_path(&info->local, &info->remote, &path);
-    return library_result(ngtcp2_conn_server_new(&conn->quic, &header->scid, &conn->own_ids[0].id,
-                                                 &path, header->version, &callbacks, &settings,
-                                                 &params, NULL, conn));
+    return library_result(conn, ngtcp2_conn_server_new(&conn->quic, &header->scid,
+                                                       &conn->own_ids[0].id, &path, header->version,
+                                                       &callbacks, &settings, &params, NULL, conn));
 }
 
 int rn_conn_accept(rn_conn **out, rn_endpoint *endpoint, const rn_accept_info *info) {
@@ -181,7 +192,10 @@ int rn_conn_accept(rn_conn **out, rn_endpoint *endpoint, const rn_accept_info *i
         return RPCNET_ERR_MEMORY;
     }
     conn->remote = info->remote;
-    int result = make_first_id(conn);
+    int result = reserve_timer(conn);
+    if (result == RPCNET_OK) {
+        result = make_first_id(conn);
+    }
     if (result == RPCNET_OK) {
         /* The client goes on using the id that it chose until it has heard ours. */
         result = rn_endpoint_add_id(endpoint, &info->header->dcid, conn);
@@ -222,7 +236,8 @@ static int connect_quic(rn_conn *conn, const rn_connect_options *options) {
     rn_env_random(conn->endpoint->config.env, random_id, sizeof random_id);
     ngtcp2_cid_init(&first_destination, random_id, 18);
     rn_conn_reference_path(&options->local, &options->remote, &path);
-    return library_result(ngtcp2_conn_client_new(&conn->quic, &first_destination,
+    return library_result(conn,
+                          ngtcp2_conn_client_new(&conn->quic, &first_destination,
                                                  &conn->own_ids[0].id, &path, NGTCP2_PROTO_VER_V1,
                                                  &callbacks, &settings, &params, NULL, conn));
 }
@@ -233,7 +248,10 @@ int rn_conn_connect(rn_conn **out, rn_endpoint *endpoint, const rn_connect_optio
         return RPCNET_ERR_MEMORY;
     }
     conn->remote = options->remote;
-    int result = make_first_id(conn);
+    int result = reserve_timer(conn);
+    if (result == RPCNET_OK) {
+        result = make_first_id(conn);
+    }
     if (result == RPCNET_OK) {
         result = connect_quic(conn, options);
     }
@@ -354,8 +372,6 @@ void rn_conn_schedule(rn_conn *conn) {
         if (expiry <= now) {
             expiry = now + 1;
         }
-        if (rn_heap_set(&conn->endpoint->timers, &conn->timer, expiry) != RPCNET_OK) {
-            rn_conn_abandon(conn, RN_CLOSE_INTERNAL, "out of memory");
-        }
+        (void)rn_heap_set(&conn->endpoint->timers, &conn->timer, expiry);
     }
 }

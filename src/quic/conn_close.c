@@ -52,11 +52,8 @@ static void finish(rn_conn *conn, enum rn_conn_state state) {
     rn_protection_fini(&conn->protection);
     rn_books_fini(&conn->books);
     rn_books_init(&conn->books);
-    /* A timer that cannot be set would leave the remains for ever: then at once. */
     uint64_t end = state == RN_CONN_CLOSING ? now + 3 * pto : now;
-    if (rn_heap_set(&conn->endpoint->timers, &conn->timer, end) != RPCNET_OK) {
-        conn->close_due = false;
-    }
+    (void)rn_heap_set(&conn->endpoint->timers, &conn->timer, end);
     rn_conn_wake(conn);
 }
 

@@ -48,6 +48,9 @@ struct rn_stream {
     bool write_closed;  /* reset, or the peer wants no more */
     bool window_closed; /* stream flow control holds bytes back */
     bool wants_room;
+    bool reset_due; /* while rn_conn.resets_wait, with reset_code */
+    bool stop_due;
+    uint64_t reset_code;
 };
 
 /* A connection id of ours. Retired ones are kept: their sequence numbers must stay known. */
@@ -86,6 +89,7 @@ struct rn_conn {
 
     bool close_asked;
     bool reset_received;
+    bool resets_wait; /* a client's streams are reset after its first flight of 1-RTT packets */
     rn_close close;
     /* While closing: what to answer with, and how often it was (RFC 9000, section 10.2.1). */
     uint8_t *close_packet;
@@ -132,6 +136,8 @@ bool rn_conn_flight(rn_conn *conn, uint8_t *buffer, rn_transmit *out, rn_transmi
 int rn_stream_new(rn_stream **out, rn_conn *conn, int64_t id);
 void rn_stream_del(rn_stream *stream);
 void rn_stream_update_ready(rn_stream *stream);
+/* The first flight is out: carries out the resets that had to wait for it. */
+void rn_conn_release_resets(rn_conn *conn);
 
 /* ---- conn_timer.c ---- */
 /* The timer has fired. The connection may be gone afterwards. */

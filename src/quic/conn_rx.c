@@ -1,4 +1,5 @@
 /* conn_rx: a datagram arrives. */
+#include "base/headroom.h"
 #include "quic/conn_internal.h"
 
 /* A server has nothing to say in TLS behind the handshake, and refuses what a client says
@@ -16,6 +17,11 @@ void rn_conn_receive(rn_conn *conn, const rn_datagram *datagram) {
         return;
     }
     if (conn->state == RN_CONN_DRAINING) {
+        return;
+    }
+    if (conn->state == RN_CONN_HANDSHAKE && !rn_headroom(RN_TLS_HEADROOM_BYTES)) {
+        /* As if it had been lost: the peer sends it again, and there may be memory then. */
+        conn->endpoint->stats.datagrams_dropped++;
         return;
     }
     ngtcp2_path path;

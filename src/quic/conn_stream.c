@@ -159,10 +159,16 @@ static bool may_receive(const rn_stream *stream) {
 
 void rn_stream_stop_sending(rn_stream *stream, uint64_t code) {
     rn_conn *conn = stream->conn;
-    if (conn->quic != NULL && may_receive(stream)) {
-        (void)ngtcp2_conn_shutdown_stream_read(conn->quic, 0, stream->id, code);
-        rn_conn_wake(conn);
+    if (conn->quic == NULL || !may_receive(stream)) {
+        return;
     }
+    if (conn->resets_wait) {
+        stream->stop_due = true;
+        stream->reset_code = code;
+        return;
+    }
+    (void)ngtcp2_conn_shutdown_stream_read(conn->quic, 0, stream->id, code);
+    rn_conn_wake(conn);
 }
 
 void rn_stream_reset(rn_stream *stream, uint64_t code) {
@@ -171,10 +177,29 @@ void rn_stream_reset(rn_stream *stream, uint64_t code) {
         return;
     }
     if (may_send(stream)) {
-        (void)ngtcp2_conn_shutdown_stream_write(conn->quic, 0, stream->id, code);
         stream->write_closed = true;
         rn_stream_update_ready(stream);
+        if (conn->resets_wait) {
+            stream->reset_due = true;
+            stream->reset_code = code;
+        } else {
+            (void)ngtcp2_conn_shutdown_stream_write(conn->quic, 0, stream->id, code);
+        }
     }
     rn_stream_stop_sending(stream, code);
     rn_conn_wake(conn);
+}
+
+void rn_conn_release_resets(rn_conn *conn) {
+    rn_list *link;
+    rn_list *after;
+    conn->resets_wait = false;
+    RN_LIST_FOREACH(link, after, &conn->streams) {
+        rn_stream *stream = RN_CONTAINER_OF(link, rn_stream, link);
+        if (stream->reset_due) {
+            rn_stream_reset(stream, stream->reset_code);
+        } else if (stream->stop_due) {
+            rn_stream_stop_sending(stream, stream->reset_code);
+        }
+    }
 }

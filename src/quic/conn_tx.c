@@ -173,5 +173,10 @@ bool rn_conn_flight(rn_conn *conn, uint8_t *buffer, rn_transmit *out, rn_transmi
     }
     ngtcp2_conn_update_pkt_tx_time(conn->quic, rn_conn_now(conn));
     commit(conn);
+    if (conn->resets_wait && conn->state == RN_CONN_ESTABLISHED) {
+        /* With the write that ends a client's handshake ngtcp2 (1.11) forgets resets that it has
+         * queued before. */
+        rn_conn_release_resets(conn);
+    }
     return out->len > 0;
 }

@@ -79,7 +79,7 @@ static void accept_connection(rn_endpoint *endpoint, const rn_datagram *datagram
     }
     if (rn_conn_accept(&conn, endpoint, &info) != RPCNET_OK) {
         rn_census_leave(endpoint->census, info.place);
-        endpoint->stats.connections_refused++;
+        refuse(endpoint, datagram, header);
         return;
     }
     endpoint->stats.connections_accepted++;

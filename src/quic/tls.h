@@ -31,6 +31,9 @@ enum {
     RN_TLS_SECRET_MAX = 48,    /* bytes of a traffic secret (SHA-384) */
     RN_TLS_ERROR_MAX = 640,
     RN_TLS_TOKEN_MAX = 256, /* bytes of an address token */
+    /* What one step of a handshake, or reading certificates, may take. The implementation may end
+     * the process without it (GnuTLS does), so it is asked for before (base/headroom.h). */
+    RN_TLS_HEADROOM_BYTES = 256 * 1024,
     RN_PACKET_IV_LEN = 12,
     RN_PACKET_TAG_LEN = 16
 };

@@ -15,6 +15,7 @@
 #include <gnutls/x509.h>
 #include <ngtcp2/ngtcp2_crypto_gnutls.h>
 
+#include "base/headroom.h"
 #include "quic/tls.h"
 #include "rpcnet/error.h"
 
@@ -111,7 +112,8 @@ static int load_own(rn_tls_context *context, const rn_tls_config *config,
 int rn_tls_context_new(rn_tls_context **out, const rn_tls_config *config,
                        char error[RN_TLS_ERROR_MAX]) {
     error[0] = '\0';
-    rn_tls_context *context = calloc(1, sizeof *context);
+    rn_tls_context *context =
+        rn_headroom(RN_TLS_HEADROOM_BYTES) ? calloc(1, sizeof *context) : NULL;
     if (context == NULL) {
         snprintf(error, RN_TLS_ERROR_MAX, "out of memory");
         return RPCNET_ERR_MEMORY;

@@ -178,6 +178,33 @@ static void keys_are_updated(void **state) {
     end(&w);
 }
 
+static void reset_first_stream(void *user) {
+    rn_echo_client *client = user;
+    client->on_change = NULL;
+    rn_stream_reset(client->streams[0].stream, 5);
+}
+
+static bool client_streams_are_closed(void *user) {
+    const rn_echo_client *client = &((world *)user)->client;
+    return client->streams_failed + client->streams_done == client->streams_wanted;
+}
+
+/* Before the first flight of 1-RTT packets: the peer has not heard of the stream, and does. */
+static void a_stream_is_reset_at_once(void **state) {
+    (void)state;
+    world w;
+    begin(&w, 6, NULL);
+    start_server(&w, NULL);
+    w.client.on_change = reset_first_stream;
+    w.client.user = &w.client;
+    start_client(&w, 3, 5000);
+    run_until(&w, client_streams_are_closed);
+    assert_true(w.client.streams[0].closed);
+    assert_int_equal(w.client.streams_failed, 1);
+    assert_false(w.client.wrong);
+    end(&w);
+}
+
 /* ---- beginnings ---- */
 
 static void retry_proves_the_address(void **state) {
@@ -554,6 +581,7 @@ int main(void) {
         cmocka_unit_test(much_through_small_windows),
         cmocka_unit_test(the_client_changes_its_address),
         cmocka_unit_test(keys_are_updated),
+        cmocka_unit_test(a_stream_is_reset_at_once),
         cmocka_unit_test(retry_proves_the_address),
         cmocka_unit_test(retry_with_loss),
         cmocka_unit_test(unknown_versions_are_answered),

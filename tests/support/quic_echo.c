@@ -54,7 +54,12 @@ static void write_back(rn_stream *stream) {
     }
     rn_bytes piece = rn_bytes_of(kept->bytes.data, len);
     bool fin = kept->fin && len == kept->bytes.len;
-    if (rn_stream_write(stream, &piece, 1, fin) == RPCNET_OK) {
+    int result = rn_stream_write(stream, &piece, 1, fin);
+    if (result == RPCNET_ERR_MEMORY) {
+        rn_stream_reset(stream, 1);
+        return;
+    }
+    if (result == RPCNET_OK) {
         if (fin) {
             kept->fin = false;
         }
@@ -198,8 +203,12 @@ static void write_more(rn_echo_stream *stream) {
             piece[i] = byte_at(stream, stream->sent + i);
         }
         rn_bytes bytes = rn_bytes_of(piece, len);
-        if (rn_stream_write(stream->stream, &bytes, 1, stream->sent + len == client->bytes) !=
-            RPCNET_OK) {
+        bool fin = stream->sent + len == client->bytes;
+        int result = rn_stream_write(stream->stream, &bytes, 1, fin);
+        if (result == RPCNET_ERR_MEMORY) {
+            rn_stream_reset(stream->stream, 1);
+        }
+        if (result != RPCNET_OK) {
             return;
         }
         stream->sent += len;
@@ -209,7 +218,11 @@ static void write_more(rn_echo_stream *stream) {
 static void open_streams(rn_echo_client *client) {
     while (client->streams_open < client->streams_wanted) {
         rn_echo_stream *stream = &client->streams[client->streams_open];
-        if (rn_conn_open_bidi(client->conn, &stream->stream) != RPCNET_OK) {
+        int result = rn_conn_open_bidi(client->conn, &stream->stream);
+        if (result == RPCNET_ERR_MEMORY) {
+            rn_conn_close(client->conn, 1, "out of memory");
+        }
+        if (result != RPCNET_OK) {
             return;
         }
         stream->client = client;
@@ -274,6 +287,7 @@ static void client_stream_closed(rn_conn *conn, rn_stream *stream, void *user) {
     if (echo != NULL) {
         echo->closed = true;
         echo->stream = NULL;
+        echo->client->streams_failed += !echo->ended;
     }
 }
 

@@ -46,6 +46,7 @@ typedef struct rn_echo_client {
     rn_echo_stream streams[RN_ECHO_STREAMS_MAX];
     size_t streams_open;
     size_t streams_done;
+    size_t streams_failed; /* closed without the whole echo */
     bool established;
     bool wrong; /* a byte came back that was not sent, or too many */
     bool done;  /* all streams came back whole */
