@@ -166,6 +166,18 @@ static void defer(rn_env *env, rn_deferred *deferred) {
     }
 }
 
+static void host_commit(rn_env *env, void *connection, unsigned dirty) {
+    const rn_sim *sim = rn_sim_host_of(env)->sim;
+    if (sim->commit != NULL) {
+        sim->commit(env, connection, dirty, sim->commit_user);
+    }
+}
+
+void rn_sim_set_commit(rn_sim *sim, rn_sim_commit_fn *fn, void *user) {
+    sim->commit = fn;
+    sim->commit_user = user;
+}
+
 static const rn_env_ops host_ops = {
     .now = host_now,
     .wall = host_wall,
@@ -180,6 +192,7 @@ static const rn_env_ops host_ops = {
     .defer = defer,
     .resolve = resolve_start,
     .resolve_cancel = resolve_cancel,
+    .commit = host_commit,
 };
 
 static uint64_t log_wall(void *user) {

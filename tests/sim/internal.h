@@ -67,6 +67,8 @@ struct rn_sim {
     rn_map *sockets; /* sockets by id */
     uint64_t socket_id_next;
     rn_list graveyard; /* closed sockets, freed between turns */
+    rn_sim_commit_fn *commit;
+    void *commit_user;
     rn_sim_stats stats;
     rn_sim_tap_fn *tap; /* NULL: none */
     void *tap_user;

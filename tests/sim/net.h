@@ -184,6 +184,10 @@ const rn_sim_stats *rn_sim_get_stats(const rn_sim *sim);
 /* Calls `fn` for each datagram from now on; NULL: no more. There is one tap. It changes nothing. */
 void rn_sim_set_tap(rn_sim *sim, rn_sim_tap_fn *fn, void *user);
 
+/* Calls `fn` for each commit of a process (rn_env_ops.commit), inside; NULL: no more. */
+typedef void rn_sim_commit_fn(rn_env *env, void *connection, unsigned dirty, void *user);
+void rn_sim_set_commit(rn_sim *sim, rn_sim_commit_fn *fn, void *user);
+
 /* A digest of all events up to now: when, which kind, from where to where, how long. Two runs that
  * have the same one went the same way. */
 uint64_t rn_sim_trace_digest(const rn_sim *sim);

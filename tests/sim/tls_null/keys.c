@@ -5,13 +5,23 @@
 #include "rpcnet/error.h"
 #include "sim/tls_null/internal.h"
 #include "sim/tls_null/mix.h"
+#include "sim/tls_null/watch.h"
 
 enum { MASK_LEN = 5, SAMPLE_LEN = 16 };
 
 /* Also what hangs in ngtcp2's contexts for Initial and Handshake packets. */
 struct rn_packet_key {
     rn_mix start; /* has taken in the key */
+    uint8_t iv[RN_PACKET_IV_LEN];
 };
+
+static rn_null_watch_fn *watch_fn;
+static void *watch_user;
+
+void rn_null_watch(rn_null_watch_fn *fn, void *user) {
+    watch_fn = fn;
+    watch_user = user;
+}
 
 void rn_null_expand(rn_bytes secret, const char *label, uint8_t *out, size_t len) {
     rn_mix mix = RN_MIX_START;
@@ -48,6 +58,7 @@ static rn_packet_key *key_new(rn_bytes secret, uint8_t iv[RN_PACKET_IV_LEN]) {
     }
     rn_null_expand(secret, "quic key", bytes, sizeof bytes);
     rn_null_expand(secret, "quic iv", iv, RN_PACKET_IV_LEN);
+    memcpy(key->iv, iv, sizeof key->iv);
     key->start = (rn_mix)RN_MIX_START;
     rn_mix_add(&key->start, bytes, sizeof bytes);
     return key;
@@ -102,8 +113,20 @@ void rn_packet_key_del(rn_packet_key *key) {
     free(key);
 }
 
+/* The nonce is the IV with the packet number XORed into its end (RFC 9001, section 5.3). */
+static void tell(const rn_packet_key *key, const uint8_t *nonce) {
+    uint64_t number = 0;
+    for (size_t i = RN_PACKET_IV_LEN - sizeof number; i < RN_PACKET_IV_LEN; i++) {
+        number = number << 8 | (uint8_t)(nonce[i] ^ key->iv[i]);
+    }
+    watch_fn(key->start.a, number, watch_user);
+}
+
 int rn_packet_key_seal(rn_packet_key *key, uint8_t *out, const uint8_t *plain, size_t len,
                        const uint8_t *nonce, const uint8_t *ad, size_t ad_len) {
+    if (watch_fn != NULL) {
+        tell(key, nonce);
+    }
     seal(key, out, rn_bytes_of(plain, len), rn_bytes_of(nonce, RN_PACKET_IV_LEN),
          rn_bytes_of(ad, ad_len));
     return RPCNET_OK;

@@ -8,6 +8,7 @@
 
 #include "sim/internal.h"
 #include "sim/world/faults.h"
+#include "sim/world/packets.h"
 
 enum { DEATHS_MAX = 4096, ATTEMPTS_MAX = 3 };
 
@@ -25,6 +26,7 @@ typedef struct world {
     rn_model *model;
     rn_cluster cluster;
     rn_faults faults;
+    rn_packets packets;
     rn_caller callers[RN_PLAN_CLIENTS_MAX];
     uint64_t deaths[DEATHS_MAX]; /* when workers ended or failed */
     size_t death_count;
@@ -190,6 +192,7 @@ static void open_world(world *w, const rn_plan *plan, const rn_world_options *op
     w->plan = plan;
     w->sim = rn_sim_new(plan->seed);
     w->verdict->sim = w->sim;
+    rn_packets_init(&w->packets, w->sim, w->verdict);
     rn_sim_set_log_filter(w->sim, options->log_filter);
     rn_sim_require(rn_model_new(&w->model) == RPCNET_OK, "the model");
     rn_cluster_init(&w->cluster, w->sim, plan, options->certs, w->verdict);
@@ -334,6 +337,7 @@ static void close_world(world *w) {
     if (w->verdict->violations == 0) {
         check_processes(w);
     }
+    rn_packets_fini(&w->packets);
     rn_sim_del(w->sim);
     w->verdict->sim = NULL;
     rn_model_del(w->model);
