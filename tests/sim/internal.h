@@ -5,6 +5,7 @@
 #include "base/buffer.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "sim/mix.h"
 #include "sim/net.h"
 #include "sim/random.h"
 
@@ -73,6 +74,7 @@ struct rn_sim {
     rn_sim_tap_fn *tap; /* NULL: none */
     void *tap_user;
     uint64_t digest;
+    rn_mix content; /* of all datagrams sent */
     bool trace;
     rn_buffer log_text; /* with a NUL behind it */
     char log_filter[256];

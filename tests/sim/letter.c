@@ -77,6 +77,9 @@ static const char *name_of(rn_sim_fate fate) {
 static void tell(rn_sim *sim, rn_sim_fate fate, const letter *about) {
     ++*counter_of(&sim->stats, fate);
     rn_sim_note(sim, name_of(fate), &about->from, &about->to, about->len);
+    if (fate == RN_SIM_SENT) {
+        rn_mix_add(&sim->content, about->data, about->len);
+    }
     if (sim->tap != NULL) {
         rn_sim_seen seen = {.time = sim->now,
                             .fate = fate,

@@ -41,6 +41,7 @@ rn_sim *rn_sim_new(uint64_t seed) {
     sim->now = RN_SIM_START;
     sim->default_link = (rn_sim_link){.latency_ns = 5 * RN_MILLISECOND};
     sim->digest = DIGEST_START;
+    sim->content = (rn_mix)RN_MIX_START;
     sim->trace = getenv("RN_SIM_TRACE") != NULL;
     rn_sim_random_init(&sim->random, seed, 0);
     rn_list_init(&sim->hosts);
@@ -242,6 +243,12 @@ void rn_sim_set_tap(rn_sim *sim, rn_sim_tap_fn *fn, void *user) {
 
 uint64_t rn_sim_trace_digest(const rn_sim *sim) {
     return sim->digest;
+}
+
+uint64_t rn_sim_content_digest(const rn_sim *sim) {
+    uint64_t sum;
+    rn_mix_sum(&sim->content, (uint8_t *)&sum, sizeof sum);
+    return sum;
 }
 
 static void digest_add(rn_sim *sim, const void *data, size_t len) {

@@ -191,6 +191,8 @@ void rn_sim_set_commit(rn_sim *sim, rn_sim_commit_fn *fn, void *user);
 /* A digest of all events up to now: when, which kind, from where to where, how long. Two runs that
  * have the same one went the same way. */
 uint64_t rn_sim_trace_digest(const rn_sim *sim);
+/* A digest of the bytes of all datagrams sent. With the real TLS it differs from run to run. */
+uint64_t rn_sim_content_digest(const rn_sim *sim);
 
 /* Filter of processes that are started from now on; "info" at the beginning. */
 void rn_sim_set_log_filter(rn_sim *sim, const char *filter);

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "sim/tls_null/mix.h"
+#include "sim/mix.h"
 #include "sim/tls_null/paper.h"
 
 #define YEAR_2026 INT64_C(1767225600) /* RN_SIM_WALL_START */

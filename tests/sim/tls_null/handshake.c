@@ -16,7 +16,7 @@
 
 #include "rpcnet/error.h"
 #include "sim/tls_null/internal.h"
-#include "sim/tls_null/mix.h"
+#include "sim/mix.h"
 
 enum {
     CLIENT_HELLO = 1,

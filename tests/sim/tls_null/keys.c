@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "rpcnet/error.h"
+#include "sim/mix.h"
 #include "sim/tls_null/internal.h"
-#include "sim/tls_null/mix.h"
 #include "sim/tls_null/watch.h"
 
 enum { MASK_LEN = 5, SAMPLE_LEN = 16 };

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sim/tls_null/mix.h"
+#include "sim/mix.h"
 
 uint64_t rn_paper_public(uint64_t private_number) {
     rn_mix mix = RN_MIX_START;

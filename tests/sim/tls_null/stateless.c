@@ -5,7 +5,7 @@
 #include "quic/secrets.h"
 #include "rpcnet/error.h"
 #include "sim/tls_null/internal.h"
-#include "sim/tls_null/mix.h"
+#include "sim/mix.h"
 
 enum {
     RETRY_LEN = NGTCP2_CRYPTO_MAX_RETRY_TOKENLEN2,

@@ -3,8 +3,8 @@
  * Each step maps `a` one to one, for a given input and also from input to `a`. So two inputs of the
  * same length that differ in one word of eight bytes always end in different sums, and so do two
  * keys that differ in their first word. */
-#ifndef RN_TESTS_TLS_NULL_MIX_H
-#define RN_TESTS_TLS_NULL_MIX_H
+#ifndef RN_TESTS_SIM_MIX_H
+#define RN_TESTS_SIM_MIX_H
 
 #include <stddef.h>
 #include <stdint.h>
