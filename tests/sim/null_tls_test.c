@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "quic/conn_internal.h"
 #include "quic/secrets.h"
 #include "rpcnet/error.h"
 #include "sim/net.h"
@@ -363,6 +364,28 @@ static void cut_by_the_server(void **state) {
     no_lie_gets_through(true, 6, true);
 }
 
+static bool client_is_closed(void *user) {
+    return ((const world *)user)->client.closed;
+}
+
+static void nothing_is_said_behind_the_handshake(void **state) {
+    (void)state;
+    enum { UNEXPECTED_MESSAGE = 10 };
+    static const uint8_t words[] = {4, 0, 0, 0};
+    world w;
+    shake_hands(&w, RN_TEST_CERTS, RN_TEST_CERTS);
+    assert_true(w.client.done);
+    assert_int_equal(ngtcp2_conn_submit_crypto_data(
+                         w.client.conn->quic, NGTCP2_ENCRYPTION_LEVEL_1RTT, words, sizeof words),
+                     0);
+    rn_conn_wake(w.client.conn);
+    assert_true(rn_sim_run_until_done(w.sim, client_is_closed, &w, 120 * RN_SECOND));
+    assert_int_equal(w.client.close.cause, RN_CLOSE_PEER);
+    assert_int_equal(w.client.close.code, NGTCP2_CRYPTO_ERROR | UNEXPECTED_MESSAGE);
+    assert_int_equal(w.server.closed, 1);
+    end(&w);
+}
+
 int main(void) {
     lie.message = SIZE_MAX;
     const struct CMUnitTest tests[] = {
@@ -375,6 +398,7 @@ int main(void) {
         cmocka_unit_test(changed_by_the_server),
         cmocka_unit_test(cut_by_the_client),
         cmocka_unit_test(cut_by_the_server),
+        cmocka_unit_test(nothing_is_said_behind_the_handshake),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -399,7 +399,7 @@ int rn_null_receive(rn_tls_session *session, ngtcp2_conn *quic, ngtcp2_encryptio
     ngtcp2_encryption_level due = session->state == RN_NULL_HELLO
                                       ? NGTCP2_ENCRYPTION_LEVEL_INITIAL
                                       : NGTCP2_ENCRYPTION_LEVEL_HANDSHAKE;
-    if (level != due || session->state == RN_NULL_DONE) {
+    if (level != due) {
         return fail(quic, GNUTLS_A_UNEXPECTED_MESSAGE);
     }
     rn_buffer *input = &session->input[level == NGTCP2_ENCRYPTION_LEVEL_HANDSHAKE];

@@ -340,12 +340,17 @@ static int receive_retry(ngtcp2_conn *quic, const ngtcp2_pkt_hd *header, void *u
     return install_initial(quic, &header->scid, false) == 0 ? 0 : NGTCP2_ERR_CALLBACK_FAILURE;
 }
 
+/* Nobody has anything to say behind the handshake; a server's session is gone by then. */
 static int receive_crypto(ngtcp2_conn *quic, ngtcp2_encryption_level level, uint64_t offset,
                           const uint8_t *data, size_t len, void *user) {
     (void)offset;
     (void)user;
-    return rn_null_receive(ngtcp2_conn_get_tls_native_handle(quic), quic, level,
-                           rn_bytes_of(data, len));
+    rn_tls_session *session = ngtcp2_conn_get_tls_native_handle(quic);
+    if (session == NULL || session->state == RN_NULL_DONE) {
+        ngtcp2_conn_set_tls_alert(quic, GNUTLS_A_UNEXPECTED_MESSAGE);
+        return NGTCP2_ERR_CRYPTO;
+    }
+    return rn_null_receive(session, quic, level, rn_bytes_of(data, len));
 }
 
 /* Version negotiation within a handshake (RFC 9368) does not happen with one version. */
