@@ -317,8 +317,21 @@ def calls():
         write("call_client", f"act-{step}", b"\x11" + server["echo"][:20] + act * 3 + bytes([RUN]))
 
 
+TIME, NETWORK, REBIND = range(14, 17)  # of arena.h
+
+
+def arena():
+    client, server = peer_seeds(bytes([TIME, 20]))
+    for what, data in client.items():
+        write("h3_server", what, data)
+    for what, data in server.items():
+        write("h3_client", what, data)
+    write("h3_server", "loss", bytes([NETWORK, 15]) + client["two"] + bytes([REBIND, TIME, 100]))
+    write("h3_client", "loss", bytes([NETWORK, 79]) + server["echo"] + bytes([TIME, 200]))
+
+
 def main():
-    for make in (address, calls, director_frame, framing, h3_books, json, log_filter, metadata, secrets,
+    for make in (address, arena, calls, director_frame, framing, h3_books, json, log_filter, metadata, secrets,
                  settings, status, timeout, worker_frame):
         make()
 

@@ -36,6 +36,10 @@ uint64_t rn_sim_seed(uint64_t fallback) {
 
 rn_sim *rn_sim_new(uint64_t seed) {
     fprintf(stderr, "sim: seed=%" PRIu64 "\n", seed);
+    return rn_sim_new_quietly(seed);
+}
+
+rn_sim *rn_sim_new_quietly(uint64_t seed) {
     rn_sim *sim = rn_sim_alloc(sizeof *sim);
     sim->seed = seed;
     sim->now = RN_SIM_START;

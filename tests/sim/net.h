@@ -111,6 +111,7 @@ uint64_t rn_sim_seed(uint64_t fallback);
 
 /* A world whose links all have 5 ms latency and no faults. */
 rn_sim *rn_sim_new(uint64_t seed);
+rn_sim *rn_sim_new_quietly(uint64_t seed); /* writes nothing, for programs with very many worlds */
 
 /* Frees the world with its processes, and what they left open. Objects that live on a process's env
  * must be deleted before. */
