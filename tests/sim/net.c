@@ -255,29 +255,53 @@ uint64_t rn_sim_content_digest(const rn_sim *sim) {
     return sum;
 }
 
-static void digest_add(rn_sim *sim, const void *data, size_t len) {
+static void digest_word(rn_sim *sim, uint64_t word) {
+    sim->digest = (sim->digest ^ word) * DIGEST_PRIME;
+    sim->digest ^= sim->digest >> 32;
+}
+
+static void digest_bytes(rn_sim *sim, const void *data, size_t len) {
     const uint8_t *bytes = data;
-    for (size_t i = 0; i < len; i++) {
-        sim->digest = (sim->digest ^ bytes[i]) * DIGEST_PRIME;
+    for (size_t i = 0; i < len; i += sizeof(uint64_t)) {
+        uint64_t word = 0;
+        memcpy(&word, bytes + i, len - i < sizeof word ? len - i : sizeof word);
+        digest_word(sim, word);
     }
 }
 
-void rn_sim_note(rn_sim *sim, const char *kind, const rn_address *from, const rn_address *to,
-                 size_t len) {
+static void digest_address(rn_sim *sim, const rn_address *address) {
+    if (address == NULL) {
+        digest_word(sim, 0);
+        return;
+    }
+    digest_word(sim, (uint64_t)address->sa.sa_family << 16 | rn_address_port(address));
+    if (address->sa.sa_family == AF_INET) {
+        digest_bytes(sim, &address->in.sin_addr, sizeof address->in.sin_addr);
+    } else if (address->sa.sa_family == AF_INET6) {
+        digest_bytes(sim, &address->in6.sin6_addr, sizeof address->in6.sin6_addr);
+    }
+}
+
+static void trace(const rn_sim *sim, const char *kind, const rn_address *from, const rn_address *to,
+                  size_t len) {
     static const rn_address nobody = {.len = 0};
     char from_text[RN_ADDRESS_TEXT_MAX];
     char to_text[RN_ADDRESS_TEXT_MAX];
     rn_address_format(from != NULL ? from : &nobody, from_text);
     rn_address_format(to != NULL ? to : &nobody, to_text);
-    uint64_t size = len;
-    digest_add(sim, &sim->now, sizeof sim->now);
-    digest_add(sim, kind, strlen(kind) + 1);
-    digest_add(sim, from_text, strlen(from_text) + 1);
-    digest_add(sim, to_text, strlen(to_text) + 1);
-    digest_add(sim, &size, sizeof size);
+    fprintf(stderr, "sim: %" PRIu64 ".%09" PRIu64 " %s %s > %s %zu\n", sim->now / RN_SECOND,
+            sim->now % RN_SECOND, kind, from_text, to_text, len);
+}
+
+void rn_sim_note(rn_sim *sim, const char *kind, const rn_address *from, const rn_address *to,
+                 size_t len) {
+    digest_word(sim, sim->now);
+    digest_bytes(sim, kind, strlen(kind));
+    digest_address(sim, from);
+    digest_address(sim, to);
+    digest_word(sim, len);
     if (sim->trace) {
-        fprintf(stderr, "sim: %" PRIu64 ".%09" PRIu64 " %s %s > %s %zu\n", sim->now / RN_SECOND,
-                sim->now % RN_SECOND, kind, from_text, to_text, len);
+        trace(sim, kind, from, to, len);
     }
 }
 
