@@ -47,7 +47,7 @@ static const char help[] =
     "  --out DIR    where the logs of violations go (default: sim-out)\n"
     "  --certs DIR  the certificates (default: those made for the tests)\n"
     "  --plan       show what each seed will do, and run nothing\n"
-    "  --digest     a line for each seed with the digest of its events\n"
+    "  --digest     a line for each seed with the digest of its events and bytes\n"
     "  --no-shrink  tell violations with all their faults\n"
     "\n"
     "The exit status is 0 when every promise was kept, 1 when one was broken, 2 for wrong usage.\n";

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# same_twice_test.sh RUN: the same seeds give the same worlds, event by event, alone or side by side.
+# same_twice_test.sh RUN: the same seeds give the same worlds, byte for byte, alone or side by side.
 set -euo pipefail
 run=$1
 work=$(mktemp -d)

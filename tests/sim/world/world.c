@@ -312,7 +312,7 @@ static void end_orderly(world *w) {
 }
 
 static void sum_up(const world *w, rn_world_result *result) {
-    result->digest = rn_sim_trace_digest(w->sim);
+    result->digest = rn_sim_trace_digest(w->sim) ^ rn_sim_content_digest(w->sim);
     result->virtual_ns = rn_sim_now(w->sim) - RN_SIM_START;
     result->datagrams = rn_sim_get_stats(w->sim)->sent;
     result->swaps = rn_cluster_swaps(&w->cluster);
