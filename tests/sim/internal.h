@@ -5,6 +5,7 @@
 #include "base/buffer.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "sim/link.h"
 #include "sim/mix.h"
 #include "sim/net.h"
 #include "sim/random.h"
@@ -41,8 +42,7 @@ typedef struct rn_sim_path {
     bool own_link;
     rn_sim_link link;
     bool cut;
-    uint64_t arrival_last; /* of datagrams that keep the order */
-    uint64_t busy_until;   /* with what waits for its turn, on a link with a rate */
+    rn_sim_link_state state;
 } rn_sim_path;
 
 typedef struct rn_sim_name {

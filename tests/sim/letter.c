@@ -1,16 +1,13 @@
-/* Datagrams on their way: what a path does to them, and how they are handed over or refused. What
- * is turned off draws no random number, so it changes nothing for the rest of the run. */
-#include <assert.h>
+/* Datagrams on their way: what keeps them from it, and how they are handed over or refused. What a
+ * link does to them is in link.c. */
 #include <stdlib.h>
 
 #include "rpcnet/error.h"
 #include "sim/internal.h"
 
 enum {
-    MTU_DEFAULT = 1500,
     HEADERS_IPV4 = 28, /* IP and UDP */
-    HEADERS_IPV6 = 48,
-    TURNED_BITS_MAX = 8
+    HEADERS_IPV6 = 48
 };
 
 typedef struct letter {
@@ -197,42 +194,6 @@ static void fire_letter(rn_sim_event *event, rn_sim *sim) {
     }
 }
 
-/* When a datagram that leaves the queue at `leaves` arrives. */
-static uint64_t arrival(rn_sim *sim, rn_sim_path *path, const rn_sim_link *link, uint64_t leaves) {
-    uint64_t at = leaves + link->latency_ns;
-    if (link->jitter_ns > 0) {
-        at += rn_sim_random_below(&sim->random, link->jitter_ns + 1);
-    }
-    if (rn_sim_random_chance(&sim->random, link->reorder)) {
-        sim->stats.reordered++;
-        return at + (link->reorder_ns > 0 ? link->reorder_ns : link->latency_ns);
-    }
-    if (at < path->arrival_last) {
-        at = path->arrival_last;
-    }
-    path->arrival_last = at;
-    return at;
-}
-
-/* Puts `size` bytes behind what waits already. false: the queue is full. */
-static bool enqueue(const rn_sim *sim, rn_sim_path *path, const rn_sim_link *link, size_t size,
-                    uint64_t *leaves) {
-    *leaves = sim->now;
-    if (link->rate_bps == 0) {
-        return true;
-    }
-    size_t room = link->queue_bytes > 0 ? link->queue_bytes : RN_SIM_QUEUE_BYTES_DEFAULT;
-    rn_sim_require(room <= RN_SIM_QUEUE_BYTES_MAX, "the queue of a link is too long");
-    uint64_t room_ns = (uint64_t)room * 8 * RN_SECOND / link->rate_bps;
-    uint64_t own_ns = ((uint64_t)size * 8 * RN_SECOND + link->rate_bps - 1) / link->rate_bps;
-    uint64_t waiting_ns = path->busy_until > sim->now ? path->busy_until - sim->now : 0;
-    if (waiting_ns > 0 && waiting_ns + own_ns > room_ns) {
-        return false;
-    }
-    *leaves = path->busy_until = sim->now + waiting_ns + own_ns;
-    return true;
-}
-
 static letter *letter_new(rn_udp *udp, const rn_transmit *transmit, rn_bytes data) {
     letter *out = rn_sim_alloc(sizeof *out + data.len);
     rn_sim_event_init(&out->event, NULL, fire_letter, drop_letter);
@@ -253,20 +214,14 @@ static letter *copy_of(const letter *first) {
     return out;
 }
 
-/* Turns bits of a copy: different ones, for the steps are too short to go round. */
-static void harm(rn_sim *sim, const rn_sim_link *link, letter *out) {
-    if (!rn_sim_random_chance(&sim->random, link->corrupt)) {
-        return;
+/* Each copy takes its own harm. */
+static void post(rn_sim *sim, const rn_sim_link *link, letter *out, uint64_t time) {
+    if (rn_sim_link_harm(link, &sim->random, out->data, out->len)) {
+        out->corrupted = true;
+        sim->stats.corrupted++;
+        rn_sim_note(sim, "corrupt", &out->from, &out->to, out->len);
     }
-    uint64_t bits = 1 + rn_sim_random_below(&sim->random, TURNED_BITS_MAX);
-    uint64_t at = rn_sim_random_below(&sim->random, 8 * out->len);
-    for (uint64_t i = 0; i < bits; i++) {
-        out->data[at / 8] ^= (uint8_t)(1U << at % 8);
-        at = (at + 1 + rn_sim_random_below(&sim->random, out->len / 2 + 1)) % (8 * out->len);
-    }
-    out->corrupted = true;
-    sim->stats.corrupted++;
-    rn_sim_note(sim, "corrupt", &out->from, &out->to, out->len);
+    rn_sim_event_set(sim, &out->event, time);
 }
 
 /* What keeps a datagram from setting out; RN_SIM_SENT: nothing. */
@@ -285,38 +240,28 @@ static void set_out(rn_sim *sim, letter *out, const rn_sim_machine *to) {
     rn_sim_path *path = &sim->paths[out->from_machine][to->index];
     const rn_sim_link *link = rn_sim_link_between(sim, out->from_machine, to->index);
     size_t headers = out->to.sa.sa_family == AF_INET ? HEADERS_IPV4 : HEADERS_IPV6;
-    size_t size = out->len + headers;
-    uint64_t leaves;
-    rn_sim_fate fate = RN_SIM_SENT;
-    if (size > (link->mtu > 0 ? link->mtu : MTU_DEFAULT)) {
-        fate = RN_SIM_TOO_LARGE;
-    } else if (!enqueue(sim, path, link, size, &leaves)) {
-        fate = RN_SIM_QUEUE_FULL;
-    } else if (rn_sim_random_chance(&sim->random, link->loss)) {
-        fate = RN_SIM_LOST;
-    }
-    if (fate != RN_SIM_SENT) {
-        tell(sim, fate, out);
+    rn_sim_passage passage;
+    rn_sim_link_pass(link, &path->state, &sim->random, sim->now, out->len + headers,
+                     out->ecn != RN_ECN_NOT_ECT, &passage);
+    if (passage.fate != RN_SIM_SENT) {
+        tell(sim, passage.fate, out);
         free(out);
         return;
     }
-    if (out->ecn != RN_ECN_NOT_ECT && rn_sim_random_chance(&sim->random, link->ecn_mark)) {
+    if (passage.marked) {
         out->ecn = RN_ECN_CE;
         sim->stats.marked++;
     }
     letter *second = NULL;
-    uint64_t time = arrival(sim, path, link, leaves);
-    uint64_t second_time = time;
-    if (rn_sim_random_chance(&sim->random, link->duplicate)) {
+    if (passage.copies == 2) {
         second = copy_of(out);
         tell(sim, RN_SIM_DUPLICATED, second);
-        second_time = arrival(sim, path, link, leaves);
+        sim->stats.reordered += passage.copy[1].reordered;
     }
-    harm(sim, link, out);
-    rn_sim_event_set(sim, &out->event, time);
+    sim->stats.reordered += passage.copy[0].reordered;
+    post(sim, link, out, passage.copy[0].time);
     if (second != NULL) {
-        harm(sim, link, second);
-        rn_sim_event_set(sim, &second->event, second_time);
+        post(sim, link, second, passage.copy[1].time);
     }
 }
 

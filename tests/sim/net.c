@@ -1,5 +1,5 @@
 /* The world: machines, paths, the run of time, statistics and the log. Processes are in host.c,
- * sockets in udp.c, and what happens to datagrams in letter.c. */
+ * sockets in udp.c, and what happens to datagrams in letter.c and link.c. */
 #include "sim/net.h"
 
 #include <assert.h>
