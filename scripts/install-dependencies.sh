@@ -57,7 +57,7 @@ packages=(gcc libc6-dev cmake ninja-build pkgconf gnutls-bin
 quic_packages=(libngtcp2-dev=1.11~ libngtcp2-crypto-gnutls-dev=1.11~ libnghttp3-dev=1.8~)
 if [ "$profile" = test ]; then
     packages+=(libcmocka-dev clang clang-format clang-tidy cppcheck shellcheck python3 binutils
-        util-linux procps)
+        util-linux procps iproute2 mount)
     case $codename in
     bookworm) packages+=(libclang-rt-14-dev) ;;
     trixie) packages+=(libclang-rt-19-dev) ;;
@@ -72,7 +72,7 @@ check_without_packages() {
     local tools=(cc cmake ninja pkg-config certtool protoc protoc-gen-c)
     if [ "$profile" = test ]; then
         modules+=('cmocka >= 1.1')
-        tools+=(clang clang-format clang-tidy cppcheck shellcheck python3 objdump)
+        tools+=(clang clang-format clang-tidy cppcheck shellcheck python3 objdump ip unshare)
     fi
     for need in "${tools[@]}"; do
         command -v "$need" >/dev/null || missing+=("$need")

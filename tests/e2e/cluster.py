@@ -314,11 +314,11 @@ class Cluster:
         return process
 
     def run(self, program, *options, kind=Process, environment=None, name=None, certs=True,
-            cwd=None, **more):
-        """Starts a program."""
+            cwd=None, prefix=(), **more):
+        """Starts a program; `prefix`: a command that becomes it."""
         extra = {"CONNECTION_SWAP_CERTS_DIR": str(CERTS)} if certs else {}
         extra.update(environment or {})
-        command = [PROGRAMS[program], *options]
+        command = [*prefix, PROGRAMS[program], *options]
         name = self._name(name or program)
         return self.add(
             kind(self.folder, name, command, environment=extra, cwd=cwd or self.folder, **more)
@@ -399,7 +399,10 @@ class Cluster:
                 process.wait()
             except AssertionError:
                 pass  # somebody else holds its pipes; its lines are enough
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if os.environ.get("RPCNET_TEST_KEEP") == "1":
+            print(f"kept: {self.folder}", flush=True)
+        else:
+            shutil.rmtree(self.folder, ignore_errors=True)
         crashes = [crash for crash in (p.crash() for p in self.processes) if crash]
         if crashes:
             raise AssertionError("; ".join(crashes))
