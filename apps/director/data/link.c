@@ -171,6 +171,9 @@ static void channel_changed(rpcnet_channel *channel, enum rpcnet_channel_state s
     rn_data *data = link->data;
     (void)channel;
     if (state == RPCNET_CHANNEL_READY) {
+        if (link->lost) {
+            rn_data_pool_changed(data); /* for streams that wait: nothing else may change */
+        }
         link->lost = false;
         RN_DEBUG(data->env->log, target, "worker.addr=%s worker.label=%s connected to worker",
                  link->worker.user_addr, link->worker.label);
