@@ -42,7 +42,7 @@ static void worker_options(rn_cluster *cluster, size_t index) {
     rn_cluster_worker *worker = &cluster->workers[index];
     rn_cluster_options *options = &worker->options;
     snprintf(worker->label, sizeof worker->label, "worker-%c", (char)('a' + index));
-    snprintf(worker->host, sizeof worker->host, "10.0.1.%zu", index + 1);
+    snprintf(worker->host, sizeof worker->host, "10.0.1.%u", (unsigned)(uint8_t)(index + 1));
     option(options, "worker");
     option(options, "--label=%s", worker->label);
     option(options, "--user-addr=%s:62001", worker->host);
