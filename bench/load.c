@@ -29,6 +29,7 @@ typedef struct load_stream {
 struct load_run {
     load_options options;
     load_report report;
+    rn_loop_stderr err;
     rn_log *log;
     rn_loop *loop;
     rn_env *env;
@@ -288,7 +289,7 @@ static void on_signal(int signal_number, void *user) {
 }
 
 static bool make_loop(load_run *run) {
-    rn_log_sink sink = rn_loop_stderr_sink();
+    rn_log_sink sink = rn_loop_stderr_sink(&run->err);
     if (rn_log_new(&run->log, "error", &sink, NULL) != RPCNET_OK ||
         rn_loop_new(&run->loop, &(rn_loop_options){.log = run->log}) != RPCNET_OK) {
         return false;
@@ -332,6 +333,7 @@ static void unmake(load_run *run) {
     rpcnet_credentials_del(run->credentials);
     rn_loop_del(run->loop);
     rn_log_del(run->log);
+    rn_loop_stderr_fini(&run->err);
     free(run->report.latencies_ns);
     free(run->streams);
     free(run->channels);

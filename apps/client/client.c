@@ -7,6 +7,7 @@
 
 #include "base/units.h"
 #include "common/certs.h"
+#include "common/file.h"
 #include "common/tokens.h"
 
 enum { LAST_WORDS_MS = 10, TEXT_PATH_MAX = PATH_MAX };
@@ -14,8 +15,9 @@ enum { LAST_WORDS_MS = 10, TEXT_PATH_MAX = PATH_MAX };
 static void flush(void *user) {
     rn_client *client = user;
     rn_report_flush(&client->report);
-    if (client->report.failed) {
-        rn_program_fail(&client->program, "cannot write to standard output or file");
+    if (client->report.error != 0) {
+        rn_program_fail(&client->program, "cannot write to standard output: %s",
+                        rn_file_error(client->report.error));
     }
 }
 
@@ -107,6 +109,10 @@ static void give_up_if_hopeless(rn_client *client, enum rpcnet_loss loss, const 
             "cannot connect to %s: Operation not permitted (os error 1); a local security policy "
             "blocks the QUIC socket: run outside of restricted environments or adjust permissions",
             target);
+    } else if (loss == RPCNET_LOSS_LOCAL &&
+               strcmp(text, rpcnet_strerror(RPCNET_ERR_DESCRIPTORS)) == 0) {
+        rn_program_fail_setting(&client->program, "target", "cannot connect to %s: %s", target,
+                                text);
     }
 }
 
@@ -164,7 +170,7 @@ static int open_text(rn_client *client, rn_client_stream *stream) {
     stream->text = len > 0 && (size_t)len < sizeof path ? fopen(path, "we") : NULL;
     if (stream->text == NULL) {
         return rn_program_fail_setting(&client->program, "output-text", "cannot write %s: %s", name,
-                                       strerror(errno));
+                                       rn_file_error(errno));
     }
     return RPCNET_OK;
 }
@@ -269,14 +275,22 @@ int rn_client_open(rn_client *client) {
     return result;
 }
 
+void rn_client_text_failed(rn_client *client) {
+    int error = errno;
+    if (!client->text_failed) {
+        client->text_failed = true;
+        rn_program_fail_setting(&client->program, "output-text", "cannot write %s: %s",
+                                client->config.output_text, rn_file_error(error));
+    }
+}
+
 void rn_client_close(rn_client *client) {
     client->finishing = true;
     rn_deferred_cancel(&client->flush);
     for (uint64_t i = 0; client->streams != NULL && i < client->config.streams; i++) {
         rpcnet_call_del(client->streams[i].call);
         if (client->streams[i].text != NULL && fclose(client->streams[i].text) != 0) {
-            rn_program_fail_setting(&client->program, "output-text", "cannot write: %s",
-                                    strerror(errno));
+            rn_client_text_failed(client);
         }
     }
     if (client->channel != NULL) {

@@ -42,6 +42,7 @@ struct rn_client {
     bool started;  /* the connection was made */
     bool interrupted;
     bool finishing;
+    bool text_failed;
     char trouble[RPCNET_ERROR_TEXT_MAX]; /* why the last attempt to connect failed */
 };
 
@@ -52,5 +53,7 @@ void rn_client_close(rn_client *client); /* also what is half open */
 /* Starts a stream's call; and: it is over (stream.c to client.c). */
 void rn_client_stream_start(rn_client_stream *stream);
 void rn_client_stream_over(rn_client_stream *stream, bool failed);
+/* The file for the text takes no more: says why (errno), once, and ends the program. */
+void rn_client_text_failed(rn_client *client);
 
 #endif

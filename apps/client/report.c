@@ -1,6 +1,7 @@
 /* report: lines for people and JSON lines for programs, one function for each thing said. */
 #include "client/report.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -28,9 +29,16 @@ void rn_report_fini(rn_report *report) {
     report->swaps = NULL;
 }
 
+/* The first reason is the one to be told. */
+static void failed(rn_report *report) {
+    if (report->error == 0) {
+        report->error = errno != 0 ? errno : EIO;
+    }
+}
+
 static void write_out(rn_report *report, FILE *file, const void *data, size_t len) {
     if (fwrite(data, 1, len, file) != len) {
-        report->failed = true;
+        failed(report);
     }
 }
 
@@ -40,14 +48,15 @@ void rn_report_flush(rn_report *report) {
         rn_buffer_clear(&report->pending);
     }
     if (fflush(report->out) != 0) {
-        report->failed = true;
+        failed(report);
     }
 }
 
 /* Whole lines, for the end of the turn. */
 static void add_lines(rn_report *report, const void *data, size_t len) {
     if (rn_buffer_append(&report->pending, data, len) != RPCNET_OK) {
-        report->failed = true;
+        errno = ENOMEM;
+        failed(report);
     }
     if (report->pending.len >= PENDING_MAX) {
         rn_report_flush(report);
@@ -250,6 +259,6 @@ void rn_report_summary(rn_report *report, const rpcnet_channel_stats *stats, boo
         summary_text(report, stats, interrupted);
     }
     if (fflush(report->info) != 0 || ferror(report->info)) {
-        report->failed = true;
+        failed(report);
     }
 }

@@ -28,7 +28,7 @@ typedef struct rn_report {
     FILE *info;        /* the summary */
     rn_buffer line;    /* a JSON object */
     rn_buffer pending; /* whole lines that are still to be written */
-    bool failed;       /* stdout takes no more */
+    int error;         /* errno: why an output takes no more; 0: all is well */
     rn_report_swap *swaps;
     size_t swap_kept;
     size_t swap_capacity;

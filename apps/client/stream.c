@@ -115,7 +115,7 @@ static void take_token(rn_client_stream *stream, const ConnectionSwap__Token *to
     rn_report_place place = place_of(stream);
     rn_report_token(&client->report, &place, token->sequence, text, token->id, stream->number == 1);
     if (stream->text != NULL && fputs(text, stream->text) < 0) {
-        client->report.failed = true;
+        rn_client_text_failed(client);
     }
 }
 

@@ -167,9 +167,12 @@ int rn_certs_secret(const rn_certs *certs, rn_program *program, rn_secret *out) 
     char text[SECRET_FILE_MAX];
     char command[COMMAND_MAX];
     size_t len = 0;
-    bool parsed =
-        rn_file_read(file, text, sizeof text, &len) == 0 && rn_secret_parse(text, len, out);
+    int error = rn_file_read(file, text, sizeof text, &len);
+    bool parsed = error == 0 && rn_secret_parse(text, len, out);
     explicit_bzero(text, sizeof text);
+    if (error != 0 && error != EFBIG) {
+        return rn_program_fail(program, "cannot read %s: %s", file, rn_file_error(error));
+    }
     if (!parsed) {
         return rn_program_fail(program,
                                "%s is no cluster secret (64 hexadecimal digits, and perhaps those "

@@ -5,7 +5,10 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 #include <unistd.h>
+
+#include "rpcnet/error.h"
 
 int rn_file_read(const char *path, void *out, size_t max, size_t *len) {
     uint8_t *bytes = out;
@@ -30,4 +33,9 @@ int rn_file_read(const char *path, void *out, size_t max, size_t *len) {
     } while (error == EINTR || (got > 0 && error == 0));
     close(fd);
     return error;
+}
+
+const char *rn_file_error(int error) {
+    return error == EMFILE || error == ENFILE ? rpcnet_strerror(RPCNET_ERR_DESCRIPTORS)
+                                              : strerror(error);
 }

@@ -7,4 +7,7 @@
 /* Reads at most `max` bytes. 0, or an errno (EFBIG: the file is longer). */
 int rn_file_read(const char *path, void *out, size_t max, size_t *len);
 
+/* strerror, and when descriptors are out what to do about it. */
+const char *rn_file_error(int error);
+
 #endif

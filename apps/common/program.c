@@ -74,7 +74,7 @@ static void log_warnings(const rn_program *program) {
 
 /* Log and loop. */
 static int open_program(rn_program *program) {
-    rn_log_sink sink = rn_loop_stderr_sink();
+    rn_log_sink sink = rn_loop_stderr_sink(&program->err);
     const char *invalid = NULL;
     int result = rn_log_new(&program->log, program->common->log, &sink, &invalid);
     if (result != RPCNET_OK) {
@@ -140,6 +140,7 @@ bool rn_program_start_on(rn_program *program, const rn_program_spec *spec, void 
 bool rn_program_start(rn_program *program, const rn_program_spec *spec, void *values, int argc,
                       char *argv[], char *envp[]) {
     open_standard_descriptors();
+    signal(SIGXFSZ, SIG_IGN); /* a log at its size limit is as good as a full disk */
     init(program, spec, values);
     if (argc == 2 && strcmp(argv[1], "--help-markdown") == 0) {
         program->exit_code =
@@ -173,19 +174,22 @@ int rn_program_end(rn_program *program) {
     if (own_log && program->log != NULL) {
         rn_log_del(program->log);
     }
+    rn_loop_stderr_fini(&program->err);
     return program->exit_code;
 }
 
 /* The end of every failure: one line, whatever bytes its arguments hold. */
 static int fail_line(rn_program *program, int exit_code, const char *line) {
-    char shown[2 * MESSAGE_MAX];
-    rn_text_escape(rn_bytes_text(line), shown, sizeof shown);
+    char shown[2 * MESSAGE_MAX + 1];
+    rn_text_escape(rn_bytes_text(line), shown, sizeof shown - 1);
     if (program->reloading) {
         RN_ERROR(program->log, program->target, "err=%s not reloaded; all stays as it was",
                  shown + strlen(program->spec->settings->program) + strlen(": "));
         return RPCNET_ERR_STATE;
     }
-    fprintf(stderr, "%s\n", shown);
+    size_t len = strlen(shown);
+    shown[len] = '\n';
+    (void)rn_loop_stderr_write(&program->err, shown, len + 1);
     rn_program_exit(program, exit_code);
     return RPCNET_ERR_STATE;
 }

@@ -112,9 +112,10 @@ typedef struct rn_program {
     rn_settings settings;
     const rn_common *common;
     const char *target; /* for RN_INFO(program->log, program->target, ...) */
-    rn_log *log;        /* its own with a loop, the env's without one */
-    rn_loop *loop;      /* NULL: somebody else runs the env */
-    rn_env *env;        /* an rpcnet_env, too */
+    rn_loop_stderr err;
+    rn_log *log;   /* its own with a loop, the env's without one */
+    rn_loop *loop; /* NULL: somebody else runs the env */
+    rn_env *env;   /* an rpcnet_env, too */
     rn_program_stop_fn *stop;
     void *stop_user;
     void (*reload)(void *user);

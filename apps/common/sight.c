@@ -11,6 +11,9 @@
 
 enum { BACKLOG = 128 };
 
+/* When descriptors are out: how long nobody is listened to. */
+#define PAUSE_NS (200 * RN_MILLISECOND)
+
 typedef struct page {
     const char *path;
     const char *type;
@@ -21,8 +24,9 @@ typedef struct page {
 struct rn_sight {
     rn_program *program;
     struct MHD_Daemon *daemon;
-    rn_loop_watch *watch;
+    rn_loop_watch *watch; /* NULL: paused */
     rn_timer *timer;
+    int listener; /* the library's */
     char address[RN_ADDRESS_TEXT_MAX];
     page pages[RN_SIGHT_PAGES_MAX];
     size_t pages_count;
@@ -101,6 +105,24 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
 }
 /* NOLINTEND(readability-non-const-parameter) */
 
+static int error_of(int number) {
+    switch (number) {
+    case EADDRINUSE:
+        return RPCNET_ERR_ADDRESS_IN_USE;
+    case EACCES:
+    case EPERM:
+        return RPCNET_ERR_PERMISSION;
+    case EADDRNOTAVAIL:
+    case EAFNOSUPPORT:
+        return RPCNET_ERR_ADDRESS;
+    case EMFILE:
+    case ENFILE:
+        return RPCNET_ERR_DESCRIPTORS;
+    default:
+        return RPCNET_ERR_IO;
+    }
+}
+
 /* ---- the library in the loop ---- */
 
 static void arm(const rn_sight *sight) {
@@ -119,8 +141,39 @@ static unsigned connections(const rn_sight *sight) {
     return info != NULL ? info->num_connections : 0;
 }
 
+/* Without a descriptor nothing can be accepted, and a connection that waits would wake us in every
+ * turn. */
+static bool can_accept(const rn_sight *sight) {
+    int spare = dup(sight->listener);
+    if (spare >= 0) {
+        close(spare);
+    }
+    return spare >= 0;
+}
+
+static void pause_until_there_are_descriptors(rn_sight *sight) {
+    rn_env *env = sight->program->env;
+    rn_loop_note_descriptors(sight->program->loop, "a connection to the metrics");
+    rn_loop_watch_del(sight->watch);
+    sight->watch = NULL;
+    env->ops->timer_set(sight->timer, rn_env_now(env) + PAUSE_NS);
+}
+
+static void run(void *user);
+
+static int watch(rn_sight *sight) {
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(sight->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    return info == NULL
+               ? RPCNET_ERR_IO
+               : rn_loop_watch_new(&sight->watch, sight->program->loop, info->epoll_fd, run, sight);
+}
+
 static void run(void *user) {
-    const rn_sight *sight = user;
+    rn_sight *sight = user;
+    if (!can_accept(sight) || (sight->watch == NULL && watch(sight) != RPCNET_OK)) {
+        pause_until_there_are_descriptors(sight);
+        return;
+    }
     bool was_full = connections(sight) >= RN_SIGHT_CONNECTIONS_MAX;
     (void)MHD_run(sight->daemon);
     /* A full server does not wait for connections; it begins to again only when it is run. */
@@ -131,6 +184,7 @@ static void run(void *user) {
 }
 
 static int start_library(rn_sight *sight, int fd) {
+    errno = 0;
     sight->daemon = MHD_start_daemon(
         MHD_USE_EPOLL, 0, NULL, NULL, on_request, sight, MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd,
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)RN_SIGHT_CONNECTIONS_MAX,
@@ -138,17 +192,13 @@ static int start_library(rn_sight *sight, int fd) {
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)RN_SIGHT_TIMEOUT_SECONDS,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)RN_SIGHT_REQUEST_MAX, MHD_OPTION_END);
     if (sight->daemon == NULL) {
-        return RPCNET_ERR_MEMORY; /* whether the socket is still open depends on where it failed */
+        /* Whether the socket is still open depends on where it failed. */
+        int result = error_of(errno);
+        return result == RPCNET_ERR_IO ? RPCNET_ERR_MEMORY : result;
     }
-    const union MHD_DaemonInfo *info = MHD_get_daemon_info(sight->daemon, MHD_DAEMON_INFO_EPOLL_FD);
-    if (info == NULL) {
-        return RPCNET_ERR_IO;
-    }
+    sight->listener = fd;
     int result = rn_env_timer_new(sight->program->env, run, sight, &sight->timer);
-    if (result == RPCNET_OK) {
-        result = rn_loop_watch_new(&sight->watch, sight->program->loop, info->epoll_fd, run, sight);
-    }
-    return result;
+    return result == RPCNET_OK ? watch(sight) : result;
 }
 
 /* ---- the socket ---- */
@@ -158,21 +208,6 @@ static bool is_loopback(const rn_address *address) {
         return ntohl(address->in.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
     }
     return IN6_IS_ADDR_LOOPBACK(&address->in6.sin6_addr);
-}
-
-static int error_of(int number) {
-    switch (number) {
-    case EADDRINUSE:
-        return RPCNET_ERR_ADDRESS_IN_USE;
-    case EACCES:
-    case EPERM:
-        return RPCNET_ERR_PERMISSION;
-    case EADDRNOTAVAIL:
-    case EAFNOSUPPORT:
-        return RPCNET_ERR_ADDRESS;
-    default:
-        return RPCNET_ERR_IO;
-    }
 }
 
 static int listen_at(const rn_address *address, int *out, rn_address *bound) {
@@ -259,6 +294,10 @@ int rn_sight_add(rn_sight *sight, const char *path, const char *type, rn_sight_p
     sight->pages[sight->pages_count++] =
         (page){.path = path, .type = type, .fill = fill, .user = user};
     return RPCNET_OK;
+}
+
+const rn_program *rn_sight_program(const rn_sight *sight) {
+    return sight->program;
 }
 
 const char *rn_sight_address(const rn_sight *sight) {

@@ -41,6 +41,7 @@ void rn_sight_del(rn_sight *sight);
 int rn_sight_add(rn_sight *sight, const char *path, const char *type, rn_sight_page_fn *fill,
                  void *user);
 
+const rn_program *rn_sight_program(const rn_sight *sight);
 const char *rn_sight_address(const rn_sight *sight); /* with the port that was bound */
 
 /* ---- what all programs tell of themselves (sight_process.c) ---- */
@@ -52,11 +53,13 @@ typedef struct rn_sight_process {
     uint64_t *open_fds;
     uint64_t *max_fds;
     uint64_t *cpu_ns;
+    uint64_t *log_lines_lost;
+    uint64_t *descriptors_out;
 } rn_sight_process;
 
-/* Registers them; `env` tells when the program has started. Results of rn_metrics_add. */
+/* Registers them; the time is that of the start. Results of rn_metrics_add. */
 int rn_sight_process_add(rn_sight_process *process, rn_metrics *metrics, rn_env *env);
 /* Reads them anew. What cannot be read keeps its value. */
-void rn_sight_process_sample(const rn_sight_process *process);
+void rn_sight_process_sample(const rn_sight_process *process, const rn_sight *sight);
 
 #endif

@@ -34,6 +34,14 @@ int rn_sight_process_add(rn_sight_process *process, rn_metrics *metrics, rn_env 
           .help = "Total user and system CPU time spent in seconds.",
           .decimals = RN_METRIC_NANOSECONDS},
          &process->cpu_ns},
+        {{.kind = RN_METRIC_COUNTER,
+          .name = "rpcnet_log_lines_lost_total",
+          .help = "Log lines that could not be written to standard error."},
+         &process->log_lines_lost},
+        {{.kind = RN_METRIC_COUNTER,
+          .name = "rpcnet_descriptors_out_total",
+          .help = "Times that something could not be opened because descriptors were out."},
+         &process->descriptors_out},
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         int result = rn_metrics_add(metrics, &table[i].spec, table[i].value);
@@ -103,8 +111,11 @@ static uint64_t nanoseconds(const struct timeval *time) {
     return (uint64_t)time->tv_sec * RN_SECOND + (uint64_t)time->tv_usec * RN_MICROSECOND;
 }
 
-void rn_sight_process_sample(const rn_sight_process *process) {
+void rn_sight_process_sample(const rn_sight_process *process, const rn_sight *sight) {
+    const rn_program *program = rn_sight_program(sight);
     struct rusage usage;
+    *process->log_lines_lost = rn_log_lines_lost(program->log);
+    *process->descriptors_out = rn_loop_descriptors_out(program->loop);
     sample_memory(process);
     sample_descriptors(process);
     if (getrusage(RUSAGE_SELF, &usage) == 0) {

@@ -157,7 +157,7 @@ int rn_tokens_load(rn_tokens **out, const char *file, char error[RN_TOKENS_ERROR
     }
     int failure = rn_file_read(file, text, RN_TOKENS_FILE_MAX, &len);
     if (failure != 0) {
-        snprintf(error, RN_TOKENS_ERROR_MAX, "%s", strerror(failure));
+        snprintf(error, RN_TOKENS_ERROR_MAX, "%s", rn_file_error(failure));
         result = RPCNET_ERR_IO;
     } else {
         result = rn_tokens_parse(out, rn_bytes_of(text, len), error);
@@ -230,7 +230,7 @@ int rn_token_read(const char *file, char out[RN_TOKEN_MAX + 1], char error[RN_TO
     int result = RPCNET_ERR_IO;
     int failure = rn_file_read(file, text, sizeof text, &len);
     if (failure != 0 && failure != EFBIG) {
-        snprintf(error, RN_TOKENS_ERROR_MAX, "%s", strerror(failure));
+        snprintf(error, RN_TOKENS_ERROR_MAX, "%s", rn_file_error(failure));
     } else {
         rn_bytes token = trim(rn_bytes_of(text, len));
         if (failure == 0 && is_token(token)) {

@@ -137,7 +137,7 @@ static int metrics_page(rn_buffer *out, void *user) {
     sample_servers(sight);
     *sight->streams = sight->worker->streams;
     *sight->ready = why_not_ready(sight->worker) == NULL;
-    rn_sight_process_sample(&sight->process);
+    rn_sight_process_sample(&sight->process, sight->server);
     int result = rn_metrics_render(sight->metrics, out);
     return result == RPCNET_OK ? HTTP_OK : result;
 }

@@ -28,7 +28,8 @@ enum rpcnet_error {
     RPCNET_ERR_TLS = -13,            /* a certificate, key or handshake is not acceptable */
     RPCNET_ERR_PROTOCOL = -14,       /* the peer broke QUIC, HTTP/3 or gRPC */
     RPCNET_ERR_CLOSED = -15,         /* the connection or stream is closed */
-    RPCNET_ERR_TIMEOUT = -16         /* a deadline passed */
+    RPCNET_ERR_TIMEOUT = -16,        /* a deadline passed */
+    RPCNET_ERR_DESCRIPTORS = -17     /* the process or the system has no file descriptor left */
 };
 
 /* Returns a short English description of `result`, never NULL; static storage; any thread. */

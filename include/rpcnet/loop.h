@@ -22,7 +22,9 @@ extern "C" {
 typedef struct rpcnet_loop rpcnet_loop;
 
 /* `log_filter`: which log lines go to stderr, in env_logger's syntax ("warn,rpcnet::quic=debug");
- * NULL: "warn". RPCNET_ERR_MEMORY, RPCNET_ERR_LIMIT (filter too long), RPCNET_ERR_IO. */
+ * NULL: "warn". RPCNET_ERR_MEMORY, RPCNET_ERR_LIMIT (filter too long),
+ * RPCNET_ERR_DESCRIPTORS, RPCNET_ERR_IO. A line that stderr does not take within 100 ms is lost; a
+ * later one says how many were. */
 int rpcnet_loop_new(rpcnet_loop **out, const char *log_filter);
 /* Not inside a callback. Channels, servers, calls and health services must be deleted before. */
 void rpcnet_loop_del(rpcnet_loop *loop);

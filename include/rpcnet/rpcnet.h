@@ -315,7 +315,7 @@ typedef struct rpcnet_server_options {
 void rpcnet_server_options_init(rpcnet_server_options *options);
 /* Listens at `address` ("127.0.0.1:61000", "[::]:0", "localhost:61000" is resolved to one numeric
  * address by the caller). RPCNET_ERR_ADDRESS, RPCNET_ERR_ADDRESS_IN_USE, RPCNET_ERR_PERMISSION,
- * RPCNET_ERR_IO, RPCNET_ERR_ARGUMENT, RPCNET_ERR_MEMORY. */
+ * RPCNET_ERR_DESCRIPTORS, RPCNET_ERR_IO, RPCNET_ERR_ARGUMENT, RPCNET_ERR_MEMORY. */
 int rpcnet_server_new(rpcnet_server **out, rpcnet_env *env, const char *address,
                       const rpcnet_server_options *options);
 /* Drops all calls (on_cancelled UNAVAILABLE, inside) and all connections; their peers are told at

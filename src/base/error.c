@@ -37,6 +37,8 @@ const char *rpcnet_strerror(int result) {
         return "closed";
     case RPCNET_ERR_TIMEOUT:
         return "timed out";
+    case RPCNET_ERR_DESCRIPTORS:
+        return "too many open files; raise the limit of descriptors (ulimit -n)";
     default:
         return "unknown error";
     }

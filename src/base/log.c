@@ -3,6 +3,7 @@
 #include "base/log.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,8 @@ struct rn_log {
     directive directives[RN_LOG_DIRECTIVES_MAX];
     size_t directive_count;
     enum rn_log_level level_max; /* of all directives: the cheap first check */
+    uint64_t lost;               /* lines that the sink did not take */
+    uint64_t lost_told;          /* of these, those that a line has told of */
     const char *text;            /* what a message must contain; NULL: nothing */
     char filter[];               /* the filter, cut into NUL-terminated pieces */
 };
@@ -230,6 +233,37 @@ static void finish(line *l) {
     l->text[l->len++] = '\n';
 }
 
+static bool write_line(const rn_log *log, enum rn_log_level level, const char *target,
+                       rn_bytes message) {
+    line l;
+    l.len = l.cut = 0;
+    l.full = false;
+    add_time(&l, log->sink.wall(log->sink.user));
+    add_piece(&l, level_names[level], strlen(level_names[level]));
+    add_piece(&l, " ", 1);
+    add_escaped(&l, rn_bytes_text(target));
+    add_piece(&l, "] ", 2);
+    add_escaped(&l, message);
+    finish(&l);
+    return log->sink.write(l.text, l.len, log->sink.user);
+}
+
+/* Whatever the filter says: who reads the log has to know that it is not whole. False: the sink
+ * still takes nothing. */
+static bool tell_lost(rn_log *log) {
+    char message[64];
+    if (log->lost == log->lost_told) {
+        return true;
+    }
+    int len = snprintf(message, sizeof message, "lines=%" PRIu64 " log lines were lost",
+                       log->lost - log->lost_told);
+    if (!write_line(log, RN_LOG_WARN, "rpcnet::log", rn_bytes_of(message, (size_t)len))) {
+        return false;
+    }
+    log->lost_told = log->lost;
+    return true;
+}
+
 void rn_log_write(rn_log *log, enum rn_log_level level, const char *target, const char *format,
                   ...) {
     if (!rn_log_enabled(log, level, target)) {
@@ -248,15 +282,11 @@ void rn_log_write(rn_log *log, enum rn_log_level level, const char *target, cons
     if (log->text != NULL && memmem(message, len, log->text, strlen(log->text)) == NULL) {
         return;
     }
-    line l;
-    l.len = l.cut = 0;
-    l.full = false;
-    add_time(&l, log->sink.wall(log->sink.user));
-    add_piece(&l, level_names[level], strlen(level_names[level]));
-    add_piece(&l, " ", 1);
-    add_escaped(&l, rn_bytes_text(target));
-    add_piece(&l, "] ", 2);
-    add_escaped(&l, rn_bytes_of(message, len));
-    finish(&l);
-    log->sink.write(l.text, l.len, log->sink.user);
+    if (!tell_lost(log) || !write_line(log, level, target, rn_bytes_of(message, len))) {
+        log->lost++;
+    }
+}
+
+uint64_t rn_log_lines_lost(const rn_log *log) {
+    return log->lost;
 }

@@ -36,8 +36,9 @@ enum {
 typedef struct rn_log rn_log;
 
 typedef struct rn_log_sink {
-    uint64_t (*wall)(void *user);                            /* nanoseconds since 1970-01-01 UTC */
-    void (*write)(const char *line, size_t len, void *user); /* one whole line with its newline */
+    uint64_t (*wall)(void *user); /* nanoseconds since 1970-01-01 UTC */
+    /* One whole line with its newline. False: it could not be written, and is counted as lost. */
+    bool (*write)(const char *line, size_t len, void *user);
     void *user;
 } rn_log_sink;
 
@@ -49,6 +50,9 @@ int rn_log_new(rn_log **out, const char *filter, const rn_log_sink *sink, const 
 void rn_log_del(rn_log *log);
 
 bool rn_log_enabled(const rn_log *log, enum rn_log_level level, const char *target);
+/* Lines that the sink could not write, since the log was made. The first line that it takes again
+ * says before itself how many were lost since the one before. */
+uint64_t rn_log_lines_lost(const rn_log *log);
 void rn_log_write(rn_log *log, enum rn_log_level level, const char *target, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 

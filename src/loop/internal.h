@@ -2,6 +2,7 @@
 #ifndef RN_LOOP_INTERNAL_H
 #define RN_LOOP_INTERNAL_H
 
+#include <errno.h>
 #include <uv.h>
 
 #include "base/env.h"
@@ -54,6 +55,10 @@ struct rn_loop {
     rn_loop_wakeup_fn *wakeup;
     void *wakeup_user;
 
+    uint64_t descriptors_out;     /* see rn_loop_note_descriptors */
+    uint64_t descriptors_told_ns; /* when the log was told last; 0: never */
+    uint64_t descriptors_told;    /* of how many */
+
     rn_loop_signal_slot signals[RN_LOOP_SIGNALS_MAX];
     size_t signal_count;
 };
@@ -65,6 +70,10 @@ static inline rn_loop *rn_loop_of(rn_env *env) {
 /* loop.c: every callback of libuv begins with this: `now` is sampled. */
 void rn_loop_begin_callback(rn_loop *loop);
 void rn_loop_defer(rn_loop *loop, rn_loop_deferred *deferred); /* nothing if it waits already */
+
+static inline bool rn_loop_is_out_of_descriptors(int error) {
+    return error == EMFILE || error == ENFILE;
+}
 
 /* timer.c */
 int rn_loop_timers_init(rn_loop *loop);

@@ -4,13 +4,20 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/random.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "loop/internal.h"
 #include "rpcnet/error.h"
+
+enum { LOOP_DESCRIPTORS = 8 }; /* of libuv's and our own, with one to spare */
+
+static const char log_target[] = "rpcnet::loop";
 
 static uint64_t read_clock(clockid_t clock) {
     struct timespec at;
@@ -126,9 +133,29 @@ static void on_signal(uv_signal_t *handle, int signal_number) {
     slot->fn(signal_number, slot->user);
 }
 
+/* libuv ends the process when it cannot make its first pipe, so we see whether there are enough. */
+static int check_descriptors(void) {
+    int spare[LOOP_DESCRIPTORS];
+    size_t count = 0;
+    int error = 0;
+    while (count < LOOP_DESCRIPTORS && error == 0) {
+        spare[count] = eventfd(0, EFD_CLOEXEC);
+        error = spare[count] < 0 ? errno : 0;
+        count += error == 0;
+    }
+    while (count > 0) {
+        close(spare[--count]);
+    }
+    return rn_loop_is_out_of_descriptors(error) ? RPCNET_ERR_DESCRIPTORS : RPCNET_OK;
+}
+
 int rn_loop_new(rn_loop **out, const rn_loop_options *options) {
     assert(options->log != NULL);
     *out = NULL;
+    int result = check_descriptors();
+    if (result != RPCNET_OK) {
+        return result;
+    }
     rn_loop *loop = calloc(1, sizeof *loop);
     if (loop == NULL) {
         return RPCNET_ERR_MEMORY;
@@ -147,7 +174,7 @@ int rn_loop_new(rn_loop **out, const rn_loop_options *options) {
         free(loop);
         return RPCNET_ERR_IO;
     }
-    int result = rn_loop_timers_init(loop);
+    result = rn_loop_timers_init(loop);
     if (result != RPCNET_OK) {
         uv_loop_close(&loop->uv);
         free(loop);
@@ -198,6 +225,23 @@ void rn_loop_del(rn_loop *loop) {
     assert(rn_list_empty(&loop->deferred) && rn_list_empty(&loop->resolves));
     rn_udp_batch_del(loop->batch);
     free(loop);
+}
+
+void rn_loop_note_descriptors(rn_loop *loop, const char *what) {
+    uint64_t now = read_clock(CLOCK_MONOTONIC);
+    loop->descriptors_out++;
+    if (loop->descriptors_told_ns == 0 ||
+        now - loop->descriptors_told_ns >= RN_LOOP_DESCRIPTORS_QUIET_NS) {
+        RN_ERROR(loop->env.log, log_target, "times=%" PRIu64 " cannot open %s: %s",
+                 loop->descriptors_out - loop->descriptors_told, what,
+                 rpcnet_strerror(RPCNET_ERR_DESCRIPTORS));
+        loop->descriptors_told = loop->descriptors_out;
+        loop->descriptors_told_ns = now;
+    }
+}
+
+uint64_t rn_loop_descriptors_out(const rn_loop *loop) {
+    return loop->descriptors_out;
 }
 
 rn_env *rn_loop_env(rn_loop *loop) {

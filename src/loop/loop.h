@@ -14,6 +14,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "base/env.h"
 #include "base/log.h"
@@ -24,8 +25,12 @@ enum {
     RN_LOOP_UDP_BATCH = 32,        /* receives of one socket in one turn, with one system call */
     RN_LOOP_UDP_SEGMENTS_MAX = 64, /* datagrams handed to the kernel with one system call */
     RN_LOOP_UDP_BUFFER_BYTES = 4 << 20, /* SO_RCVBUF and SO_SNDBUF that are asked for */
-    RN_LOOP_SIGNALS_MAX = 16            /* signals handled by one loop */
+    RN_LOOP_SIGNALS_MAX = 16,           /* signals handled by one loop */
+    RN_LOOP_STDERR_WAIT_MS = 100,       /* how long a line waits for a reader of stderr, */
+    RN_LOOP_STDERR_IMPATIENT_MS = 1000  /* and how long lines do not wait after one in vain */
 };
+
+#define RN_LOOP_DESCRIPTORS_QUIET_NS (10 * RN_SECOND)
 
 typedef struct rn_loop_options {
     rn_log *log;             /* borrowed, must outlive the loop; not NULL */
@@ -40,13 +45,22 @@ typedef void rn_loop_wakeup_fn(void *user);
 typedef void rn_loop_watch_fn(void *user);
 typedef void rn_loop_signal_fn(int signal_number, void *user);
 
-/* Makes a loop and lets the process ignore SIGPIPE. RPCNET_ERR_MEMORY, RPCNET_ERR_IO. */
+/* Makes a loop and lets the process ignore SIGPIPE. RPCNET_ERR_MEMORY, RPCNET_ERR_DESCRIPTORS,
+ * RPCNET_ERR_IO. */
 int rn_loop_new(rn_loop **out, const rn_loop_options *options);
 
 /* Closes what is still open (no callback is called any more) and frees the loop and its sockets,
  * timers and resolutions; not allowed inside a callback. May wait for a name resolution that the
  * system's resolver is working on. */
 void rn_loop_del(rn_loop *loop);
+
+/* Something could not be opened because descriptors are out; `what` says what ("a socket"). It is
+ * counted, and the log says so, but for RN_LOOP_DESCRIPTORS_QUIET_NS after a line only in the next
+ * line's count. The env does so for sockets that connect,
+ * but for the first one. */
+void rn_loop_note_descriptors(rn_loop *loop, const char *what);
+/* How often that was. */
+uint64_t rn_loop_descriptors_out(const rn_loop *loop);
 
 /* The env that this loop drives; valid as long as the loop. Inside callbacks `now` is the time at
  * which the callback's batch began; outside rn_loop_run it is read from the clock. */
@@ -79,8 +93,23 @@ int rn_loop_watch_new(rn_loop_watch **out, rn_loop *loop, int fd, rn_loop_watch_
  * A watch that still exists when its loop is deleted is deleted with it. */
 void rn_loop_watch_del(rn_loop_watch *watch);
 
-/* A sink for rn_log_new that writes to stderr with the system's wall clock. A line is dropped when
- * stderr takes nothing for 100 ms. */
-rn_log_sink rn_loop_stderr_sink(void);
+/* Where lines on stderr go; all zero before the first one. */
+typedef struct rn_loop_stderr {
+    bool is_socket;
+    bool pipe_open;
+    int pipe_fd; /* our own, non-blocking description of the pipe that stderr is */
+    dev_t pipe_dev;
+    ino_t pipe_ino;
+    bool torn; /* the last line was cut off in its middle */
+    uint64_t impatient_until_ns;
+} rn_loop_stderr;
+
+/* Writes to stderr without stopping the loop: a line for which there is no room within
+ * RN_LOOP_STDERR_WAIT_MS is given up, and for a while after it no line waits. False: the line is
+ * lost, or a part of it. */
+bool rn_loop_stderr_write(rn_loop_stderr *out, const char *line, size_t len);
+/* A sink for rn_log_new that does so, with the system's wall clock. `out` outlives it. */
+rn_log_sink rn_loop_stderr_sink(rn_loop_stderr *out);
+void rn_loop_stderr_fini(rn_loop_stderr *out);
 
 #endif

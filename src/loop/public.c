@@ -7,6 +7,7 @@
 static const char default_filter[] = "warn";
 
 struct rpcnet_loop {
+    rn_loop_stderr err;
     rn_log *log;
     rn_loop *loop;
 };
@@ -16,7 +17,7 @@ int rpcnet_loop_new(rpcnet_loop **out, const char *log_filter) {
     if (loop == NULL) {
         return RPCNET_ERR_MEMORY;
     }
-    rn_log_sink sink = rn_loop_stderr_sink();
+    rn_log_sink sink = rn_loop_stderr_sink(&loop->err);
     int rv = rn_log_new(&loop->log, log_filter != NULL ? log_filter : default_filter, &sink, NULL);
     if (rv == RPCNET_OK) {
         rn_loop_options options = {.log = loop->log};
@@ -34,6 +35,7 @@ void rpcnet_loop_del(rpcnet_loop *loop) {
     if (loop != NULL) {
         rn_loop_del(loop->loop);
         rn_log_del(loop->log);
+        rn_loop_stderr_fini(&loop->err);
         free(loop);
     }
 }

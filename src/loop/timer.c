@@ -56,7 +56,7 @@ int rn_loop_timers_init(rn_loop *loop) {
     loop->timer_armed = RN_NEVER;
     loop->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     if (loop->timer_fd < 0) {
-        return RPCNET_ERR_IO;
+        return rn_loop_is_out_of_descriptors(errno) ? RPCNET_ERR_DESCRIPTORS : RPCNET_ERR_IO;
     }
     if (uv_poll_init(&loop->uv, &loop->timer_poll, loop->timer_fd) != 0) {
         close(loop->timer_fd);

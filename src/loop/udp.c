@@ -10,6 +10,9 @@
 #include "rpcnet/error.h"
 
 static int result_of_errno(int error) {
+    if (rn_loop_is_out_of_descriptors(error)) {
+        return RPCNET_ERR_DESCRIPTORS;
+    }
     switch (error) {
     case EADDRINUSE:
         return RPCNET_ERR_ADDRESS_IN_USE;
@@ -127,6 +130,10 @@ int rn_udp_open(rn_env *env, const rn_udp_options *options, const rn_udp_handler
             close(udp->fd);
         }
         free(udp);
+        /* The first one is its caller's to complain of, as is one to listen with. */
+        if (result == RPCNET_ERR_DESCRIPTORS && peer->len > 0 && !rn_list_empty(&loop->sockets)) {
+            rn_loop_note_descriptors(loop, "a socket");
+        }
         return result;
     }
     udp->poll.data = udp;

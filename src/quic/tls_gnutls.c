@@ -80,13 +80,23 @@ static int read_identity(gnutls_x509_crt_t certificate, char out[RN_TLS_IDENTITY
     }
 }
 
+/* The library does not say why a file cannot be read; the system does. `result` is negative. */
+static const char *why_not_loaded(int result, int error) {
+    if (result != GNUTLS_E_FILE_ERROR || error == 0) {
+        return gnutls_strerror(result);
+    }
+    return error == EMFILE || error == ENFILE ? rpcnet_strerror(RPCNET_ERR_DESCRIPTORS)
+                                              : strerror(error);
+}
+
 static int load_own(rn_tls_context *context, const rn_tls_config *config,
                     char error[RN_TLS_ERROR_MAX]) {
+    errno = 0;
     int result = gnutls_certificate_set_x509_key_file(
         context->credentials, config->certificate_file, config->key_file, GNUTLS_X509_FMT_PEM);
     if (result < 0) {
         snprintf(error, RN_TLS_ERROR_MAX, "cannot use certificate %s with key %s: %s",
-                 config->certificate_file, config->key_file, gnutls_strerror(result));
+                 config->certificate_file, config->key_file, why_not_loaded(result, errno));
         return RPCNET_ERR_TLS;
     }
     gnutls_x509_crt_t *chain = NULL;
@@ -128,11 +138,13 @@ int rn_tls_context_new(rn_tls_context **out, const rn_tls_config *config,
     context->client_auth = config->client_auth;
     int result = RPCNET_OK;
     if (config->ca_file != NULL) {
+        errno = 0;
         int found = gnutls_certificate_set_x509_trust_file(context->credentials, config->ca_file,
                                                            GNUTLS_X509_FMT_PEM);
         if (found <= 0) {
             snprintf(error, RN_TLS_ERROR_MAX, "cannot read CA certificates from %s: %s",
-                     config->ca_file, found < 0 ? gnutls_strerror(found) : "no certificate in it");
+                     config->ca_file,
+                     found < 0 ? why_not_loaded(found, errno) : "no certificate in it");
             result = RPCNET_ERR_TLS;
         }
         context->verify = true;

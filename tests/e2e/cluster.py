@@ -22,6 +22,8 @@ import time
 import unittest
 
 WAIT_S = 60  # for one event
+F_SETPIPE_SZ = 1031  # fcntl.F_SETPIPE_SZ, from Python 3.10 on
+PIPE_BYTES = 1 << 20
 SHOWN_LINES = 40  # of each process, when a test has failed
 PORTS_WAIT_S = 20  # for ports that a killed process has had
 
@@ -69,6 +71,11 @@ class Output:
         self.ended = False
         self._changed = changed
         self._pipe = pipe
+        # A log line waits 100 ms for its reader; we may be kept from reading for longer.
+        try:
+            fcntl.fcntl(pipe, F_SETPIPE_SZ, PIPE_BYTES)
+        except PermissionError:
+            pass  # more of them than an ordinary user may have
         self._path = path
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()

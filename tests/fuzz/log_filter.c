@@ -15,7 +15,7 @@ static uint64_t wall(void *user) {
     return UINT64_C(1795324080999999999);
 }
 
-static void check_line(const char *line, size_t len, void *user) {
+static bool check_line(const char *line, size_t len, void *user) {
     unsigned *lines = user;
     (*lines)++;
     assert(len > 0 && len <= RN_LOG_LINE_MAX && line[len - 1] == '\n');
@@ -23,6 +23,7 @@ static void check_line(const char *line, size_t len, void *user) {
     for (size_t i = 0; i + 1 < len; i++) {
         assert((uint8_t)line[i] >= 0x20 && line[i] != 0x7f);
     }
+    return true;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

@@ -199,7 +199,7 @@ static uint64_t log_wall(void *user) {
     return host_wall(&((rn_sim_host *)user)->env);
 }
 
-static void log_write(const char *line, size_t len, void *user) {
+static bool log_write(const char *line, size_t len, void *user) {
     rn_sim_host *host = user;
     rn_buffer *text = &host->sim->log_text;
     size_t name_len = strlen(host->machine->text);
@@ -212,6 +212,7 @@ static void log_write(const char *line, size_t len, void *user) {
     if (host->sim->log_to_stderr) {
         fprintf(stderr, "%s %.*s", host->machine->text, (int)len, line);
     }
+    return true;
 }
 
 rn_address rn_sim_parse_host(const char *address) {

@@ -12,6 +12,7 @@
 #include "support/quic_echo.h"
 
 typedef struct world {
+    rn_loop_stderr err;
     rn_log *log;
     rn_loop *loop;
     rn_env *env;
@@ -27,7 +28,7 @@ static void stop(void *user) {
 }
 
 static void begin(world *w) {
-    rn_log_sink sink = rn_loop_stderr_sink();
+    rn_log_sink sink = rn_loop_stderr_sink(&w->err);
     assert_int_equal(rn_log_new(&w->log, "error", &sink, NULL), RPCNET_OK);
     rn_loop_options options = {.log = w->log};
     assert_int_equal(rn_loop_new(&w->loop, &options), RPCNET_OK);
@@ -41,6 +42,7 @@ static void end(world *w) {
     rn_echo_server_stop(&w->server);
     rn_loop_del(w->loop);
     rn_log_del(w->log);
+    rn_loop_stderr_fini(&w->err);
 }
 
 static void start_server(world *w, const char *address, bool require_client) {

@@ -314,7 +314,7 @@ int rn_director_metrics_page(rn_buffer *out, void *user) {
     put(&values, data->budget.used);
     put(&values, data->budget.peak);
     put(&values, data->budget.limit);
-    rn_sight_process_sample(&sight->process);
+    rn_sight_process_sample(&sight->process, sight->server);
     int result = rn_metrics_render(sight->metrics, out);
     return result == RPCNET_OK ? HTTP_OK : result;
 }

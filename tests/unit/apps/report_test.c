@@ -1,4 +1,5 @@
 /* Tests of client/report: the lines on stdout, in each form. */
+#include <errno.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -169,7 +170,7 @@ static void test_full_disk(void **state) {
     rn_report_init(&report, RN_PRINT_TEXT, full, full);
     rn_report_token(&report, &place, 1, "x", 1, true);
     rn_report_flush(&report);
-    assert_true(report.failed);
+    assert_int_equal(report.error, ENOSPC);
     rn_report_fini(&report);
     fclose(full);
 }

@@ -32,8 +32,8 @@ static uint64_t wall(void *user) {
     return 0;
 }
 
-static void keep_line(const char *line, size_t len, void *user) {
-    rn_buffer_append(user, line, len);
+static bool keep_line(const char *line, size_t len, void *user) {
+    return rn_buffer_append(user, line, len) == RPCNET_OK;
 }
 
 static void make_file(const char *folder, const char *name, const char *text) {

@@ -10,21 +10,30 @@
 typedef struct capture {
     uint64_t wall;
     char line[RN_LOG_LINE_MAX + 1];
+    char lost[RN_LOG_LINE_MAX + 1]; /* the last line about lost ones */
     size_t len;
     size_t count;
+    bool full; /* takes nothing */
 } capture;
 
 static uint64_t capture_wall(void *user) {
     return ((const capture *)user)->wall;
 }
 
-static void capture_write(const char *line, size_t len, void *user) {
+static bool capture_write(const char *line, size_t len, void *user) {
     capture *c = user;
+    if (c->full) {
+        return false;
+    }
     assert_true(len <= RN_LOG_LINE_MAX);
     memcpy(c->line, line, len);
     c->line[len] = '\0';
     c->len = len;
     c->count++;
+    if (strstr(c->line, "were lost") != NULL) {
+        memcpy(c->lost, c->line, len + 1);
+    }
+    return true;
 }
 
 static rn_log *log_new(capture *c, const char *filter, const char **invalid) {
@@ -56,6 +65,37 @@ static void test_line(void **state) {
     assert_int_equal(c.count, 5);
     rn_log_del(log);
     rn_log_del(NULL);
+}
+
+static void test_lost_lines(void **state) {
+    (void)state;
+    capture c;
+    rn_log *log = log_new(&c, "worker=info", NULL);
+    RN_INFO(log, "worker", "one");
+    assert_int_equal(rn_log_lines_lost(log), 0);
+    c.full = true;
+    for (unsigned i = 1; i <= 3; i++) {
+        RN_INFO(log, "worker", "nobody reads this");
+        assert_int_equal(rn_log_lines_lost(log), i);
+    }
+    RN_DEBUG(log, "worker", "filtered, not lost");
+    assert_int_equal(rn_log_lines_lost(log), 3);
+    c.full = false;
+    RN_INFO(log, "worker", "two");
+    assert_string_equal(c.line, "[2026-11-22T05:08:00Z INFO worker] two\n");
+    assert_string_equal(c.lost,
+                        "[2026-11-22T05:08:00Z WARN rpcnet::log] lines=3 log lines were lost\n");
+    assert_int_equal(c.count, 3);
+    RN_INFO(log, "worker", "three"); /* it is told once */
+    assert_int_equal(c.count, 4);
+    c.full = true;
+    RN_INFO(log, "worker", "lost again");
+    c.full = false;
+    RN_INFO(log, "worker", "four");
+    assert_string_equal(c.lost,
+                        "[2026-11-22T05:08:00Z WARN rpcnet::log] lines=1 log lines were lost\n");
+    assert_int_equal(rn_log_lines_lost(log), 4);
+    rn_log_del(log);
 }
 
 static void test_times(void **state) {
@@ -265,6 +305,7 @@ static void test_line_limit(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_line),
+        cmocka_unit_test(test_lost_lines),
         cmocka_unit_test(test_times),
         cmocka_unit_test(test_filters),
         cmocka_unit_test(test_text_of_a_filter),

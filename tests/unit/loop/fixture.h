@@ -30,12 +30,13 @@ static inline uint64_t fixture_wall(void *user) {
     return 0;
 }
 
-static inline void fixture_write(const char *line, size_t len, void *user) {
+static inline bool fixture_write(const char *line, size_t len, void *user) {
     fixture *at = user;
     assert_true(at->log_len + len < FIXTURE_LOG_MAX);
     memcpy(at->log_text + at->log_len, line, len);
     at->log_len += len;
     at->log_text[at->log_len] = '\0';
+    return true;
 }
 
 static inline fixture *fixture_new(rn_loop_options options) {

@@ -235,32 +235,6 @@ static void del_closes_what_is_left(void **state) {
     assert_int_equal(left.batches, 0);
 }
 
-static void stderr_sink_writes_lines(void **state) {
-    (void)state;
-    rn_log_sink sink = rn_loop_stderr_sink();
-    assert_true(sink.wall(sink.user) > UINT64_C(1700000000) * RN_SECOND);
-    int ends[2];
-    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-    int saved = dup(STDERR_FILENO);
-    assert_true(saved >= 0);
-    assert_int_equal(dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
-    sink.write("one line\n", 9, sink.user);
-    /* A full pipe that nobody reads: the line is given up. */
-    assert_int_equal(fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
-    char block[4096];
-    memset(block, 'b', sizeof block);
-    while (write(ends[1], block, sizeof block) > 0) {
-    }
-    sink.write("lost\n", 5, sink.user);
-    assert_int_equal(dup2(saved, STDERR_FILENO), STDERR_FILENO);
-    close(saved);
-    close(ends[1]);
-    char text[9];
-    assert_int_equal(read(ends[0], text, sizeof text), 9);
-    assert_memory_equal(text, "one line\n", 9);
-    close(ends[0]);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(resolves_names),
@@ -272,7 +246,6 @@ int main(void) {
         cmocka_unit_test(clocks_and_randomness),
         cmocka_unit_test(stop_before_run_returns_at_once),
         cmocka_unit_test(del_closes_what_is_left),
-        cmocka_unit_test(stderr_sink_writes_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
