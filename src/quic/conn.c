@@ -165,9 +165,12 @@ static int accept_quic(rn_conn *conn, const rn_accept_info *info) {
     rn_conn_callbacks(&callbacks);
     fill_settings(conn, &settings);
     fill_params(conn, &params);
-    settings.token = header->token;
-    settings.tokenlen = header->tokenlen;
-    settings.token_type = info->token_type;
+    /* With any token, whatever its type, the library takes the address for proven. */
+    if (info->token_type != NGTCP2_TOKEN_TYPE_UNKNOWN) {
+        settings.token = header->token;
+        settings.tokenlen = header->tokenlen;
+        settings.token_type = info->token_type;
+    }
     params.original_dcid = info->original_id != NULL ? *info->original_id : header->dcid;
     params.original_dcid_present = 1;
     if (info->original_id != NULL) {

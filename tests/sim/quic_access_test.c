@@ -286,6 +286,36 @@ static void retry_tokens_of_both_secrets(void **state) {
     assert_false(answer_to_retry_is_taken(8, 0));
 }
 
+/* Somebody shows a token in another's name and is gone; the server tries until it gives up. */
+static uint64_t bytes_for_one_datagram(const uint8_t *token, size_t len) {
+    rn_quic_limits limits = RN_QUIC_LIMITS_DEFAULT;
+    rn_echo_client stranger = {.token_len = len};
+    world w;
+    begin(&w, 9);
+    start_server(&w, 7, 0, &limits);
+    memcpy(stranger.token, token, len);
+    start_client(&w, w.client_env, 100, &stranger);
+    rn_sim_run_for(w.sim, RN_MILLISECOND);
+    rn_sim_host_kill(w.client_env);
+    rn_sim_run_for(w.sim, 20 * RN_SECOND);
+    assert_int_equal(stats(&w)->datagrams_received, 1);
+    assert_int_equal(stats(&w)->connections_accepted, 1);
+    assert_true(stats(&w)->bytes_sent > 0);
+    assert_true(stats(&w)->bytes_sent <= 3 * stats(&w)->bytes_received);
+    uint64_t bytes = stats(&w)->bytes_sent;
+    end(&w);
+    return bytes;
+}
+
+/* A token that is not ours proves no address (RFC 9000, section 8.1.3). */
+static void a_worthless_token_proves_nothing(void **state) {
+    static const uint8_t unknown[] = {0x01, 0x02, 0x03};
+    static const uint8_t made_up[40] = {0x36}; /* the first byte of our NEW_TOKEN tokens */
+    (void)state;
+    assert_int_equal(bytes_for_one_datagram(unknown, sizeof unknown),
+                     bytes_for_one_datagram(made_up, sizeof made_up));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_address_has_its_limit),
@@ -296,6 +326,7 @@ int main(void) {
         cmocka_unit_test(an_older_secret_is_forgotten),
         cmocka_unit_test(address_tokens_of_both_secrets),
         cmocka_unit_test(retry_tokens_of_both_secrets),
+        cmocka_unit_test(a_worthless_token_proves_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
