@@ -330,9 +330,83 @@ def arena():
     write("h3_client", "loss", bytes([NETWORK, 79]) + server["echo"] + bytes([TIME, 200]))
 
 
+def tokens():
+    for what, how, flip in (("good", 0, 0), ("address", 1, 0), ("key", 2, 0), ("late", 4, 0),
+                            ("id", 8, 0), ("changed", 0, 1)):
+        write("tokens", what, bytes([how, 0, 5, flip, 0]) + bytes([0xB7]) + b"x" * 60)
+    write("tokens", "cut", bytes([0, 0, 0, 0, 1, 0xB8]) + b"x" * 90)
+    write("tokens", "regular", bytes([0, 0, 0, 0, 0, 0x36]) + b"x" * 45)
+
+
+def quic_frames():
+    """Steps of quic_frames.c: 0 bytes, 1 a frame of integers, 2 later, 3 elsewhere, 4 number."""
+    def ints(kind, *values, rest=b""):
+        out = bytes([1, kind, len(values)])
+        for value in values:
+            out += bytes([value]) if value < 255 else b"\xff" + (value << 2).to_bytes(8, "big")
+        return out + piece(rest)
+
+    h3_request = frame(1, b"\x00\x00\xd1\xd7") + frame(0, grpc("hi"))
+    frames = {
+        "stream": ints(0x0A, 0, 3, rest=b"\x01\x01\x00") + ints(0x0F, 4, 0, len(h3_request), rest=h3_request),
+        "gap": ints(0x0E, 0, 60, 2, rest=b"ab") + ints(0x0E, 0, 0, 60, rest=b"x" * 60),
+        "ack": ints(0x02, 3, 0, 0, 1) + ints(0x03, 9, 0, 0, 1, 1, 1, 1),
+        "ack-unsent": ints(0x02, 1 << 20, 0, 0, 0),
+        "reset": ints(0x04, 0, 12, 0) + ints(0x05, 0, 12),
+        "limits": ints(0x10, 1 << 30) + ints(0x11, 0, 1 << 30) + ints(0x12, 100) + ints(0x13, 100),
+        "blocked": ints(0x14, 5) + ints(0x15, 0, 5) + ints(0x16, 128) + ints(0x17, 8),
+        "ids": ints(0x18, 5, 0, 8, rest=b"12345678" + b"t" * 16) + ints(0x19, 0) + ints(0x19, 1),
+        "path": ints(0x1A, rest=b"12345678") + ints(0x1B, rest=b"12345678") + bytes([3])
+                + piece(b"\x1a12345678"),
+        "moved": bytes([3]) + piece(b"\x01") + bytes([2, 20, 3]) + piece(b"\x01"),
+        "close": ints(0x1C, 10, 6, 2, rest=b"ab") + bytes([2, 10]),
+        "app-close": ints(0x1D, 5, 2, rest=b"ab"),
+        "done": ints(0x1E) + ints(0x07, 4, rest=b"abcd") + ints(0x06, 0, 4, rest=b"\x01\x00\x00\x00"),
+        "unknown": ints(0x30, 3, rest=b"abc") + ints(0x40, 9),
+        "many": bytes([0]) + piece(b"\x01" * 400) + bytes([4, 200, 0]) + piece(b"\x00" * 900),
+    }
+    for what, data in frames.items():
+        write("quic_frames", what, b"\x00" + data)
+        write("quic_frames", f"{what}-client", b"\x01" + data)
+
+
+def datagrams():
+    (connect, deliver, change, cut, again, drop, elsewhere, join, raw, long, short, retry, later,
+     close, write_step) = range(15)
+    first = bytes([connect, 0])
+    go = bytes([deliver, 0])
+    shake = first + go * 10
+    for what, data in {
+        "handshake": shake + bytes([write_step, 0, 9]) + go * 6 + bytes([close, 0]) + go * 3,
+        "changed": first + bytes([change, 0, 0, 30, 1]) + go * 3 + bytes([later, 20]) + go * 8,
+        "header": first + bytes([change, 0, 0, 1, 7]) + go + bytes([later, 60]) + go * 5,
+        "cut": first + bytes([cut, 0, 2, 0, later, 60]) + go * 8,
+        "again": first + bytes([again, 0]) * 3 + go * 10,
+        "elsewhere": first + bytes([elsewhere, 0, 1]) + bytes([later, 100]) * 3 + go * 8,
+        "moved": shake + bytes([write_step, 0, 200, elsewhere, 0, 3]) + go * 4 + bytes([later, 100]) * 4,
+        "join": first + first + bytes([join, 0, 1]) + go * 10,
+        "raw": bytes([raw, 1, 0]) + piece(b"\x40" + b"x" * 60) + bytes([raw, 0, 0]) + piece("hello"),
+        "version": bytes([long, 1, 0x40, 2]) + b"\xff" + piece("12345678") + piece("abcd") + piece("")
+                   + piece(""),
+        "initial": bytes([long, 2, 0x43, 0]) + b"\xff" + piece("12345678") + piece("abcd") + piece("")
+                   + piece(b"\x44\x88" + b"x" * 40),
+        "token": bytes([long, 2, 0x43, 0]) + b"\xff" + piece("12345678") + piece("abcd")
+                 + piece(b"\xb7" + b"t" * 50) + piece(b"\x44\x50" + b"x" * 40),
+        "reset": shake + bytes([close, 0]) + go * 4 + bytes([later, 200]) * 3
+                 + bytes([short, 0, 0x41, 0]) + piece(b"x" * 50),
+        "forged-retry": first + bytes([retry, 0]) + piece("newnewnewnewid16") + piece("token") + go * 8,
+        "four": first * 4 + go * 30,
+    }.items():
+        write("datagrams", what, b"\x00" + data)
+        write("datagrams", f"{what}-retry", b"\x01" + data)
+    write("datagrams", "limits", b"\x06" + first * 4 + go * 30)
+    write("datagrams", "own-token", b"\x01" + bytes([connect]) + piece(b"\x36" + b"t" * 40) + go * 10)
+
+
 def main():
-    for make in (address, arena, calls, director_frame, framing, h3_books, json, log_filter, metadata, secrets,
-                 settings, status, timeout, worker_frame):
+    for make in (address, arena, calls, datagrams, director_frame, framing,
+                 h3_books, json, log_filter, metadata, quic_frames, secrets,
+                 settings, status, timeout, tokens, worker_frame):
         make()
 
 
