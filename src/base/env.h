@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "base/address.h"
+#include "base/bytes.h"
 #include "base/list.h"
 #include "base/log.h"
 
@@ -129,9 +130,23 @@ typedef struct rn_env_ops {
     void (*commit)(rn_env *env, void *connection, unsigned dirty);
 } rn_env_ops;
 
+/* Who records what connections do, in the format qlog: a QUIC library's own account of a
+ * connection, one JSON text after the other, each behind a record separator (JSON-SEQ, RFC 7464).
+ * No function may call into the connection. */
+typedef struct rn_qlog_sink {
+    /* A connection begins. `original_id` is what its client chose as the destination of its first
+     * packet, the same on both sides. What is returned stands for the record in the two others;
+     * NULL: this connection is not recorded, and costs nothing. */
+    void *(*begin)(rn_env *env, rn_bytes original_id, bool server, void *user);
+    void (*write)(void *record, rn_bytes texts); /* one or more whole JSON texts */
+    void (*end)(void *record);                   /* once, the last call for it */
+    void *user;
+} rn_qlog_sink;
+
 struct rn_env {
     const rn_env_ops *ops;
-    rn_log *log; /* never NULL */
+    rn_log *log;              /* never NULL */
+    const rn_qlog_sink *qlog; /* NULL: nobody records; outlives the connections it has begun */
 };
 
 static inline uint64_t rn_env_now(rn_env *env) {

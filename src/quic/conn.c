@@ -183,6 +183,7 @@ static int accept_quic(rn_conn *conn, const rn_accept_info *info) {
         return result;
     }
     params.stateless_reset_token_present = 1;
+    rn_conn_qlog_begin(conn, &settings, &params.original_dcid);
     rn_conn_reference_path(&info->local, &info->remote, &path);
     return library_result(conn, ngtcp2_conn_server_new(&conn->quic, &header->scid,
                                                        &conn->own_ids[0].id, &path, header->version,
@@ -238,6 +239,7 @@ static int connect_quic(rn_conn *conn, const rn_connect_options *options) {
         options->token_len > 0 ? NGTCP2_TOKEN_TYPE_NEW_TOKEN : NGTCP2_TOKEN_TYPE_UNKNOWN;
     rn_env_random(conn->endpoint->config.env, random_id, sizeof random_id);
     ngtcp2_cid_init(&first_destination, random_id, 18);
+    rn_conn_qlog_begin(conn, &settings, &first_destination);
     rn_conn_reference_path(&options->local, &options->remote, &path);
     return library_result(conn,
                           ngtcp2_conn_client_new(&conn->quic, &first_destination,
@@ -300,6 +302,7 @@ void rn_conn_del(rn_conn *conn) {
         rn_stream_del(RN_CONTAINER_OF(link, rn_stream, link));
     }
     ngtcp2_conn_del(conn->quic);
+    rn_conn_qlog_end(conn);
     rn_tls_session_del(conn->tls);
     rn_protection_fini(&conn->protection);
     rn_books_fini(&conn->books);

@@ -47,6 +47,7 @@ static void finish(rn_conn *conn, enum rn_conn_state state) {
     }
     ngtcp2_conn_del(conn->quic);
     conn->quic = NULL;
+    rn_conn_qlog_end(conn);
     rn_tls_session_del(conn->tls);
     conn->tls = NULL;
     rn_protection_fini(&conn->protection);

@@ -73,6 +73,7 @@ struct rn_conn {
     void *user;
     char peer_identity[RN_TLS_IDENTITY_MAX];
     rn_address remote;
+    void *qlog;             /* its record (rn_qlog_sink); NULL: none */
     rn_census_place *place; /* where an accepted one is counted; NULL: nowhere, or no more */
 
     rn_protection protection;
@@ -120,6 +121,11 @@ void rn_conn_wake(rn_conn *conn);
 void rn_conn_schedule(rn_conn *conn);
 void rn_conn_reference_path(const rn_address *local, const rn_address *remote, ngtcp2_path *out);
 bool rn_conn_delivered(void *conn, int64_t stream_id, uint64_t *offset);
+
+/* ---- conn_qlog.c ---- */
+/* Has ngtcp2 write qlog if somebody records this connection; for ngtcp2_conn_*_new. */
+void rn_conn_qlog_begin(rn_conn *conn, ngtcp2_settings *settings, const ngtcp2_cid *original_id);
+void rn_conn_qlog_end(rn_conn *conn); /* after ngtcp2_conn_del; harmless without a record */
 
 /* ---- conn_callbacks.c ---- */
 void rn_conn_callbacks(ngtcp2_callbacks *callbacks);

@@ -178,6 +178,10 @@ void rn_sim_set_commit(rn_sim *sim, rn_sim_commit_fn *fn, void *user) {
     sim->commit_user = user;
 }
 
+void rn_sim_set_qlog(rn_sim *sim, const rn_qlog_sink *sink) {
+    sim->qlog = sink;
+}
+
 static const rn_env_ops host_ops = {
     .now = host_now,
     .wall = host_wall,
@@ -241,6 +245,7 @@ rn_sim_machine *rn_sim_need_machine(rn_sim *sim, const char *text) {
 rn_env *rn_sim_host_new(rn_sim *sim, const char *address) {
     rn_sim_host *host = rn_sim_alloc(sizeof *host);
     host->env.ops = &host_ops;
+    host->env.qlog = sim->qlog;
     host->sim = sim;
     host->machine = rn_sim_need_machine(sim, address);
     rn_sim_clock_init(&host->clock);

@@ -70,6 +70,7 @@ struct rn_sim {
     rn_list graveyard; /* closed sockets, freed between turns */
     rn_sim_commit_fn *commit;
     void *commit_user;
+    const rn_qlog_sink *qlog;
     rn_sim_stats stats;
     rn_sim_tap_fn *tap; /* NULL: none */
     void *tap_user;

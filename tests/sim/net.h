@@ -189,6 +189,10 @@ void rn_sim_set_tap(rn_sim *sim, rn_sim_tap_fn *fn, void *user);
 typedef void rn_sim_commit_fn(rn_env *env, void *connection, unsigned dirty, void *user);
 void rn_sim_set_commit(rn_sim *sim, rn_sim_commit_fn *fn, void *user);
 
+/* Processes that are started from now on have their connections recorded by `sink` (rn_env.qlog),
+ * which is borrowed; NULL: they do not. */
+void rn_sim_set_qlog(rn_sim *sim, const rn_qlog_sink *sink);
+
 /* A digest of all events up to now: when, which kind, from where to where, how long. Two runs that
  * have the same one went the same way. */
 uint64_t rn_sim_trace_digest(const rn_sim *sim);

@@ -61,9 +61,10 @@ static void set_link(world *w, double corrupt) {
     rn_sim_set_default_link(w->sim, &link);
 }
 
-static void begin(world *w, uint64_t seed) {
+static void begin(world *w, uint64_t seed, const rn_qlog_sink *qlog) {
     memset(w, 0, sizeof *w);
     w->sim = rn_sim_new(seed);
+    rn_sim_set_qlog(w->sim, qlog);
     set_link(w, 0);
     w->server_env = rn_sim_host_new(w->sim, SERVER);
     rn_echo_server_options options = {.certificate = "director",
@@ -101,9 +102,9 @@ static void run_until(world *w, bool (*done)(void *user)) {
     assert_true(rn_sim_run_until_done(w->sim, done, w, rn_sim_now(w->sim) + 300 * RN_SECOND));
 }
 
-static outcome run(uint64_t seed) {
+static outcome run(uint64_t seed, const rn_qlog_sink *qlog) {
     world w;
-    begin(&w, seed);
+    begin(&w, seed, qlog);
     run_until(&w, half_is_echoed);
     set_link(&w, 0.03);
     assert_int_equal(rn_conn_update_key(w.clients[0].conn), RPCNET_OK);
@@ -149,9 +150,9 @@ static void same_seed_same_bytes(void **state) {
     uint64_t last = 0;
     for (uint64_t seed = 1; seed <= 5; seed++) {
         void *pieces[SHREDS_MAX];
-        outcome first = run(seed);
+        outcome first = run(seed, NULL);
         shred_heap(pieces);
-        outcome again = run(seed);
+        outcome again = run(seed, NULL);
         for (size_t i = 0; i < SHREDS_MAX; i++) {
             free(pieces[i]);
         }
@@ -170,9 +171,49 @@ static void same_seed_same_bytes(void **state) {
     }
 }
 
+typedef struct record {
+    uint64_t open;
+    uint64_t begun;
+    uint64_t bytes;
+} record;
+
+static void *record_begin(rn_env *env, rn_bytes id, bool server, void *user) {
+    record *r = user;
+    (void)env;
+    (void)id;
+    (void)server;
+    r->open++;
+    r->begun++;
+    return r;
+}
+
+static void record_write(void *of, rn_bytes text) {
+    ((record *)of)->bytes += text.len;
+}
+
+static void record_end(void *of) {
+    ((record *)of)->open--;
+}
+
+static void who_records_changes_nothing(void **state) {
+    (void)state;
+    record r = {.open = 0};
+    const rn_qlog_sink sink = {
+        .begin = record_begin, .write = record_write, .end = record_end, .user = &r};
+    outcome alone = run(3, NULL);
+    outcome watched = run(3, &sink);
+    assert_true(alone.content == watched.content);
+    assert_true(alone.trace == watched.trace);
+    assert_true(alone.end == watched.end);
+    assert_true(r.begun >= 2 * CLIENTS);
+    assert_int_equal(r.open, 0);
+    assert_true(r.bytes > watched.stats.sent);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(same_seed_same_bytes),
+        cmocka_unit_test(who_records_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
