@@ -320,6 +320,7 @@ void rn_caller_init(rn_caller *caller, rn_sim *sim, const rn_plan *plan, size_t 
             stream->caller = caller;
             stream->number = i;
             stream->plan = &plan->streams[i];
+            stream->code = -1;
         }
     }
 }

@@ -49,7 +49,7 @@ struct rn_caller_stream {
     char worker[64];    /* of the last one */
     bool done;          /* Done came */
     bool cancelled;     /* by us */
-    int code;
+    int code;           /* the status that it ended with; -1: none */
     uint64_t opened_ns;
     uint64_t moved_ns;  /* when something came last, or could not come since it did not read */
     uint64_t directors; /* hooks.directors when it began */

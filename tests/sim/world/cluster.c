@@ -102,7 +102,6 @@ void rn_cluster_start_worker(rn_cluster *cluster, size_t index) {
 
 static void free_director(rn_cluster *cluster) {
     rn_director *director = cluster->director;
-    cluster->swaps += director->data.swaps;
     rn_director_close(director);
     (void)rn_program_end(&director->program);
     free(director);
@@ -185,10 +184,6 @@ void rn_cluster_reap(rn_cluster *cluster) {
             free_worker(cluster, i);
         }
     }
-}
-
-uint64_t rn_cluster_swaps(const rn_cluster *cluster) {
-    return cluster->swaps + (cluster->director != NULL ? cluster->director->data.swaps : 0);
 }
 
 void rn_cluster_check_empty(rn_cluster *cluster) {

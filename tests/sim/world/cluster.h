@@ -46,7 +46,6 @@ typedef struct rn_cluster {
     uint64_t directors;    /* that were started */
     rn_cluster_worker workers[RN_PLAN_WORKERS_MAX];
     uint64_t deaths; /* ends and failures of workers so far, whatever their kind */
-    uint64_t swaps;  /* of directors that have ended */
     uint64_t outages;
 } rn_cluster;
 
@@ -65,8 +64,6 @@ void rn_cluster_term_director(rn_cluster *cluster);
 void rn_cluster_term_worker(rn_cluster *cluster, size_t index);
 /* Frees the programs that have ended by themselves; to be called after each turn. */
 void rn_cluster_reap(rn_cluster *cluster);
-/* Streams moved, by the counters of all directors. */
-uint64_t rn_cluster_swaps(const rn_cluster *cluster);
 /* Nothing of a stream is left in director and workers, or it is a violation. */
 void rn_cluster_check_empty(rn_cluster *cluster);
 void rn_cluster_fini(rn_cluster *cluster); /* kills what still runs */

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "rpcnet/status.h"
 #include "sim/world/trial.h"
 
 enum { JOBS_MAX = 64, PATH_SIZE = 4096, NEVER = -1 };
@@ -67,12 +68,14 @@ static void add_up(run *r, const rn_world_result *result) {
     r->done++;
     sum->virtual_ns += result->virtual_ns;
     sum->streams += result->streams;
-    sum->streams_whole += result->streams_whole;
     sum->tokens += result->tokens;
     sum->swaps += result->swaps;
     sum->datagrams += result->datagrams;
     for (size_t i = 0; i < RN_FAULT_KINDS; i++) {
         sum->faults[i] += result->faults[i];
+    }
+    for (size_t i = 0; i < RN_WORLD_ENDS; i++) {
+        sum->ends[i] += result->ends[i];
     }
 }
 
@@ -177,18 +180,24 @@ static void show_plans(const run *r) {
 
 static void sum_up(const run *r) {
     double real = elapsed(r);
+    const rn_world_result *sum = &r->sum;
     printf("\n%" PRIu64 " seeds from %" PRIu64
            " in %.1f s: %.2f simulated hours (%.0f times as fast)\n",
-           r->done, r->from, real, (double)r->sum.virtual_ns / 3600e9,
-           (double)r->sum.virtual_ns / 1e9 / real);
-    printf("%" PRIu64 " streams, %" PRIu64 " of them whole; %" PRIu64
-           " tokens (%.0f a real second), "
-           "%" PRIu64 " datagrams; %" PRIu64 " swaps\n",
-           r->sum.streams, r->sum.streams_whole, r->sum.tokens, (double)r->sum.tokens / real,
-           r->sum.datagrams, r->sum.swaps);
-    printf("%" PRIu64 " faults:", faults_total(r));
+           r->done, r->from, real, (double)sum->virtual_ns / 3600e9,
+           (double)sum->virtual_ns / 1e9 / real);
+    printf("%" PRIu64 " tokens (%.0f a real second), %" PRIu64 " datagrams, %" PRIu64 " swaps\n",
+           sum->tokens, (double)sum->tokens / real, sum->datagrams, sum->swaps);
+    printf("%" PRIu64 " streams:", sum->streams);
+    for (int i = 0; i < RN_WORLD_ENDS; i++) {
+        if (sum->ends[i] > 0) {
+            printf(" %s %" PRIu64,
+                   i < RN_WORLD_ENDS - 1 ? rpcnet_grpc_code_name(i) : "client-killed",
+                   sum->ends[i]);
+        }
+    }
+    printf("\n%" PRIu64 " faults:", faults_total(r));
     for (size_t i = 0; i < RN_FAULT_KINDS; i++) {
-        printf(" %s %" PRIu64, rn_fault_name((enum rn_fault_kind)i), r->sum.faults[i]);
+        printf(" %s %" PRIu64, rn_fault_name((enum rn_fault_kind)i), sum->faults[i]);
     }
     printf("\n%" PRIu64 " violations\n", r->violations);
 }

@@ -315,14 +315,15 @@ static void sum_up(const world *w, rn_world_result *result) {
     result->digest = rn_sim_trace_digest(w->sim) ^ rn_sim_content_digest(w->sim);
     result->virtual_ns = rn_sim_now(w->sim) - RN_SIM_START;
     result->datagrams = rn_sim_get_stats(w->sim)->sent;
-    result->swaps = rn_cluster_swaps(&w->cluster);
     memcpy(result->faults, w->faults.begun, sizeof result->faults);
     for (size_t i = 0; i < w->plan->clients; i++) {
         const rn_caller *caller = &w->callers[i];
         result->tokens += caller->tokens;
+        result->swaps += caller->swaps;
         result->streams += caller->stream_count;
         for (size_t s = 0; s < caller->stream_count; s++) {
-            result->streams_whole += caller->streams[s].done;
+            int code = caller->streams[s].code;
+            result->ends[code >= 0 && code < RN_WORLD_ENDS ? code : RN_WORLD_ENDS - 1]++;
         }
     }
 }

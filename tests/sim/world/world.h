@@ -11,13 +11,15 @@
 #include "sim/world/plan.h"
 #include "sim/world/verdict.h"
 
+enum { RN_WORLD_ENDS = 18 };
+
 typedef struct rn_world_result {
     rn_verdict verdict;
     uint64_t digest;     /* of everything that happened */
     uint64_t virtual_ns; /* how long it took in there */
     uint64_t streams;
-    uint64_t streams_whole; /* ended with OK */
-    uint64_t tokens;
+    uint64_t ends[RN_WORLD_ENDS]; /* by gRPC status; the last: their client was killed */
+    uint64_t tokens;              /* received by clients, as all that follows is seen by them */
     uint64_t swaps;
     uint64_t datagrams;
     uint64_t faults[RN_FAULT_KINDS];
