@@ -220,6 +220,9 @@ void rn_books_received(rn_books *books, uint64_t packet_number, const uint8_t *p
         case RN_FRAME_NEW_CONNECTION_ID:
             note_peer_id(books, &frame);
             break;
+        case RN_FRAME_PATH_CHALLENGE:
+            books->challenged = true;
+            break;
         default:
             break;
         }

@@ -65,6 +65,7 @@ typedef struct rn_books {
 
     unsigned dirty;            /* enum rn_dirty: not committed yet */
     bool unacknowledged_input; /* ack-eliciting packets came in since the last ACK we sent */
+    bool challenged;           /* a PATH_CHALLENGE came in; whoever answers to it clears this */
 } rn_books;
 
 /* How far a stream has been delivered: the offset of its next byte. False: no such stream. */

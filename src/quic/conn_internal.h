@@ -23,7 +23,9 @@ enum {
     RN_URGENCY_LEVELS = 8,       /* RFC 9218 */
     RN_URGENCY_DEFAULT = 3,
     RN_OWN_IDS_MAX = 64, /* connection ids that we issue in a connection's life and keep */
-    RN_ACTIVE_IDS = 8    /* of each side at once */
+    RN_ACTIVE_IDS = 8,   /* of each side at once */
+    RN_CHALLENGES_MAX =
+        1024 /* of a connection's life that get more than a response, see conn_rx.c */
 };
 
 enum rn_conn_state {
@@ -88,6 +90,7 @@ struct rn_conn {
     rn_list streams;
     rn_list ready[RN_URGENCY_LEVELS];
 
+    unsigned challenges_accompanied; /* up to RN_CHALLENGES_MAX */
     bool close_asked;
     bool reset_received;
     bool resets_wait; /* a client's streams are reset after its first flight of 1-RTT packets */

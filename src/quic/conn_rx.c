@@ -11,6 +11,19 @@ static void release_tls(rn_conn *conn) {
     conn->tls = NULL;
 }
 
+/* ngtcp2 does not retransmit a PATH_RESPONSE, and arms no probe timer for it (RFC 9002, section 6.2
+ * asks for one). When some are lost on a bad path, they fill a small congestion window for good,
+ * and a client that has nothing else to say is silent until the idle timeout, keep-alive included.
+ * A frame that it does retransmit goes with the response: one stream more of a kind that costs
+ * nothing. A server has its own probes in flight, and must not be made to grant streams. */
+static void accompany_response(rn_conn *conn) {
+    conn->books.challenged = false;
+    if (!conn->server && conn->challenges_accompanied < RN_CHALLENGES_MAX) {
+        conn->challenges_accompanied++;
+        ngtcp2_conn_extend_max_streams_uni(conn->quic, 1);
+    }
+}
+
 void rn_conn_receive(rn_conn *conn, const rn_datagram *datagram) {
     if (conn->state == RN_CONN_CLOSING) {
         rn_conn_answer_closing(conn);
@@ -32,6 +45,9 @@ void rn_conn_receive(rn_conn *conn, const rn_datagram *datagram) {
     if (result != 0) {
         rn_conn_fail(conn, result);
         return;
+    }
+    if (conn->books.challenged) {
+        accompany_response(conn);
     }
     if (conn->server && conn->state == RN_CONN_ESTABLISHED && conn->tls != NULL) {
         release_tls(conn);
