@@ -34,13 +34,14 @@ struct rn_loop {
     uint64_t now;
 
     uv_prepare_t prepare; /* arms the timer descriptor before each wait */
+    uv_check_t check;     /* behind all sockets of a turn: the timers */
     uv_idle_t idle;       /* runs `deferred`; active while there is some */
     rn_list deferred;
     rn_list end_of_turn; /* rn_deferred of rn_env */
 
     int timer_fd;
     uv_poll_t timer_poll;
-    uint64_t timer_armed; /* deadline in the kernel; RN_NEVER: none */
+    uint64_t timer_armed; /* deadline in the kernel; RN_NEVER: none; 0: it has rung */
     rn_heap timers;       /* every timer, stopped ones with the key RN_NEVER */
     rn_list due;          /* timers about to be called in this turn */
 
@@ -77,6 +78,7 @@ static inline bool rn_loop_is_out_of_descriptors(int error) {
 
 /* timer.c */
 int rn_loop_timers_init(rn_loop *loop);
+void rn_loop_timers_run(rn_loop *loop); /* those that are due, if the descriptor has rung */
 void rn_loop_timers_arm(rn_loop *loop);
 void rn_loop_timers_close(rn_loop *loop); /* deletes all timers, closes the descriptor */
 int rn_loop_timer_new(rn_env *env, rn_timer_fn *fn, void *user, rn_timer **out);
@@ -125,7 +127,7 @@ void rn_udp_set_options(rn_udp *udp, int family); /* before bind; what the kerne
 /* udp_receive.c */
 int rn_udp_batch_new(rn_udp_batch **out);
 void rn_udp_batch_del(rn_udp_batch *batch);
-void rn_udp_receive(rn_udp *udp); /* one batch; the socket may be closed afterwards */
+void rn_udp_receive(rn_udp *udp); /* the socket may be closed afterwards */
 
 /* udp_send.c */
 int rn_udp_send(rn_udp *udp, const rn_transmit *transmit);

@@ -93,6 +93,11 @@ static void on_prepare(uv_prepare_t *handle) {
     rn_loop_timers_arm(loop);
 }
 
+/* All that the kernel had to report has been called. */
+static void on_check(uv_check_t *handle) {
+    rn_loop_timers_run(handle->data);
+}
+
 static void on_idle(uv_idle_t *handle) {
     rn_loop *loop = handle->data;
     rn_loop_begin_callback(loop);
@@ -183,6 +188,9 @@ int rn_loop_new(rn_loop **out, const rn_loop_options *options) {
     uv_prepare_init(&loop->uv, &loop->prepare);
     loop->prepare.data = loop;
     uv_prepare_start(&loop->prepare, on_prepare);
+    uv_check_init(&loop->uv, &loop->check);
+    loop->check.data = loop;
+    uv_check_start(&loop->check, on_check);
     uv_idle_init(&loop->uv, &loop->idle);
     loop->idle.data = loop;
     if (uv_async_init(&loop->uv, &loop->async, on_async) != 0) {
@@ -217,6 +225,7 @@ void rn_loop_del(rn_loop *loop) {
     }
     uv_close((uv_handle_t *)&loop->idle, NULL);
     uv_close((uv_handle_t *)&loop->prepare, NULL);
+    uv_close((uv_handle_t *)&loop->check, NULL);
     while (uv_run(&loop->uv, UV_RUN_DEFAULT) != 0) {
     }
     int result = uv_loop_close(&loop->uv);

@@ -22,8 +22,10 @@
 typedef struct rn_loop rn_loop;
 
 enum {
-    RN_LOOP_UDP_BATCH = 32,        /* receives of one socket in one turn, with one system call */
-    RN_LOOP_UDP_SEGMENTS_MAX = 64, /* datagrams handed to the kernel with one system call */
+    RN_LOOP_UDP_BATCH = 32, /* receives of one socket with one system call */
+    /* Datagrams of one socket in one turn behind which no other batch is received. */
+    RN_LOOP_UDP_DATAGRAMS = 512,
+    RN_LOOP_UDP_SEGMENTS_MAX = 64,      /* datagrams handed to the kernel with one system call */
     RN_LOOP_UDP_BUFFER_BYTES = 4 << 20, /* SO_RCVBUF and SO_SNDBUF that are asked for */
     RN_LOOP_SIGNALS_MAX = 16,           /* signals handled by one loop */
     RN_LOOP_STDERR_WAIT_MS = 100,       /* how long a line waits for a reader of stderr, */

@@ -31,9 +31,17 @@ static void on_timer_fd(uv_poll_t *handle, int status, int events) {
     (void)status;
     (void)events;
     rn_loop *loop = handle->data;
-    rn_loop_begin_callback(loop);
     /* The descriptor is not read: arming it anew, before the next wait, clears its count. */
     loop->timer_armed = 0;
+}
+
+/* Behind the sockets: what lies in them may be the acknowledgement that a loss timer waits for. A
+ * loop that is late would else send again what has arrived, and be later still. */
+void rn_loop_timers_run(rn_loop *loop) {
+    if (loop->timer_armed != 0) {
+        return;
+    }
+    rn_loop_begin_callback(loop);
     /* All that are due leave the heap first: a timer set to the past inside a callback then waits
      * for the next turn instead of holding this one. */
     rn_heap_node *node;

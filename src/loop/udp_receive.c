@@ -1,5 +1,5 @@
-/* Receiving: one recvmmsg per socket and turn into memory that the loop's sockets share; merged
- * datagrams are cut apart again, and each is handed on with its addresses and ECN mark. */
+/* Receiving: recvmmsg into memory that the loop's sockets share, again while it comes back full;
+ * merged datagrams are cut apart again, and each is handed on with its addresses and ECN mark. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
@@ -84,11 +84,12 @@ static size_t read_control(struct msghdr *message, rn_datagram *datagram) {
     return segment_size;
 }
 
-/* Hands on one message as its datagrams, until the socket is closed. */
-static void deliver(rn_udp *udp, rn_udp_batch *batch, size_t index) {
+/* Hands on one message as its datagrams, until the socket is closed. Returns how many there were.
+ */
+static size_t deliver(rn_udp *udp, rn_udp_batch *batch, size_t index) {
     struct msghdr *message = &batch->messages[index].msg_hdr;
     if ((message->msg_flags & MSG_TRUNC) != 0) {
-        return;
+        return 1;
     }
     rn_datagram whole = {.local = udp->address, .remote = batch->remotes[index]};
     whole.remote.len = message->msg_namelen;
@@ -98,29 +99,33 @@ static void deliver(rn_udp *udp, rn_udp_batch *batch, size_t index) {
         segment_size = len;
     }
     size_t offset = 0;
+    size_t count = 0;
     do {
         rn_datagram datagram = whole; /* the callback gets its own, to do with as it likes */
         datagram.data = batch->data[index] + offset;
         datagram.len = len - offset < segment_size ? len - offset : segment_size;
         offset += datagram.len;
+        count++;
         udp->handler.receive(&datagram, udp->user);
     } while (offset < len && !udp->closed);
+    return count;
 }
 
 void rn_udp_receive(rn_udp *udp) {
     rn_udp_batch *batch = udp->loop->batch;
-    int count = receive_batch(batch, udp->fd);
-    if (count < 0) {
-        if (errno == ECONNREFUSED && udp->connected) {
+    size_t datagrams = 0;
+    int count;
+    do {
+        count = receive_batch(batch, udp->fd);
+        if (count < 0 && errno == ECONNREFUSED && udp->connected) {
             rn_list_remove(&udp->refused.link); /* told now, so not again in the next turn */
             udp->refused.fn(&udp->refused);
         }
-        return;
-    }
-    for (size_t i = 0; i < (size_t)count && !udp->closed; i++) {
-        deliver(udp, batch, i);
-    }
-    if (count > 0 && !udp->closed && udp->handler.batch_end != NULL) {
+        for (int i = 0; i < count && !udp->closed; i++) {
+            datagrams += deliver(udp, batch, (size_t)i);
+        }
+    } while (count == RN_LOOP_UDP_BATCH && datagrams < RN_LOOP_UDP_DATAGRAMS && !udp->closed);
+    if (datagrams > 0 && !udp->closed && udp->handler.batch_end != NULL) {
         udp->handler.batch_end(udp->user);
     }
 }

@@ -66,26 +66,38 @@ static bool send_flight(rn_port *port, const rn_transmit *flight) {
     return true;
 }
 
-void rn_port_flush(rn_port *port) {
+/* Sends up to `most` flights. False: there may be more, and the socket would take them. */
+static bool pull(rn_port *port, size_t most) {
     rn_transmit flight;
     if (port->held.len > 0) {
         /* Its bytes lie in the endpoint's buffer, which stays as it is until the next pull. */
         flight = port->held;
         port->held.len = 0;
         if (!send_flight(port, &flight)) {
-            return;
+            return true;
         }
     }
-    while (rn_endpoint_transmit(port->endpoint, &flight)) {
-        if (!send_flight(port, &flight)) {
-            break;
+    for (size_t i = 0; i < most; i++) {
+        if (!rn_endpoint_transmit(port->endpoint, &flight) || !send_flight(port, &flight)) {
+            return true;
         }
     }
+    return false;
+}
+
+void rn_port_flush(rn_port *port) {
+    (void)pull(port, SIZE_MAX);
     set_timer(port);
 }
 
 static void flush(void *user) {
-    rn_port_flush(user);
+    rn_port *port = user;
+    if (pull(port, RN_PORT_FLIGHTS_MAX)) {
+        set_timer(port);
+    } else {
+        port->deadline = rn_env_now(port->env);
+        port->env->ops->timer_set(port->timer, port->deadline);
+    }
 }
 
 int rn_port_new(rn_port **out, const rn_port_config *config) {

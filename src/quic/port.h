@@ -14,6 +14,10 @@ typedef struct rn_port_config {
     rn_endpoint_config endpoint; /* `ready` is the port's own and must be NULL */
 } rn_port_config;
 
+/* Flights of one turn; then it is the sockets' turn again. Thousands of connections may have
+ * something to send at once, and their acknowledgements must not fill the socket meanwhile. */
+enum { RN_PORT_FLIGHTS_MAX = 128 };
+
 /* Opens the socket. Results of rn_env_udp_open and rn_endpoint_new. */
 int rn_port_new(rn_port **out, const rn_port_config *config);
 /* Closes the socket and drops the endpoint (rn_endpoint_del). Not inside a callback of the port's

@@ -522,6 +522,64 @@ static void nothing_leaves_before_it_is_committed(void **state) {
     end(&w);
 }
 
+/* ---- turns ---- */
+
+static size_t sent_by_server;
+static const rn_env_ops *real_ops;
+
+static int count_send(rn_udp *udp, const rn_transmit *transmit) {
+    sent_by_server++;
+    return real_ops->udp_send(udp, transmit);
+}
+
+/* As many connections as one turn may send flights, and `more`, have something to say at once. In
+ * how many turns is it said? */
+static size_t turns_to_send(size_t more) {
+    enum { CLIENTS_MAX = RN_PORT_FLIGHTS_MAX + 1 };
+    static rn_echo_client clients[CLIENTS_MAX];
+    world w;
+    size_t count = RN_PORT_FLIGHTS_MAX + more;
+    size_t turns = 0;
+    begin(&w, 19, NULL);
+    real_ops = w.server_env->ops;
+    rn_env_ops counting = *real_ops;
+    counting.udp_send = count_send;
+    w.server_env->ops = &counting;
+    start_server(&w, NULL);
+    for (size_t i = 0; i < count; i++) {
+        rn_echo_client_options options = client_options(&w, 1, 10);
+        assert_int_equal(rn_echo_client_start(&clients[i], w.client_env, RN_TEST_CERTS, &options),
+                         RPCNET_OK);
+    }
+    rn_sim_run_for(w.sim, 2 * RN_SECOND);
+    const rn_endpoint *endpoint = rn_port_endpoint(w.server.port);
+    assert_int_equal(endpoint->stats.handshakes_completed, count);
+    for (rn_list *link = endpoint->conns.next; link != &endpoint->conns; link = link->next) {
+        rn_conn_close(RN_CONTAINER_OF(link, rn_conn, link), 7, "");
+    }
+    for (size_t before = sent_by_server = 0; sent_by_server < count; before = sent_by_server) {
+        assert_true(rn_sim_step(w.sim));
+        turns += sent_by_server > before;
+    }
+    assert_int_equal(sent_by_server, count);
+    rn_sim_run_for(w.sim, RN_SECOND);
+    for (size_t i = 0; i < count; i++) {
+        assert_true(clients[i].closed);
+        assert_int_equal(clients[i].close.code, 7);
+        rn_echo_client_stop(&clients[i]);
+    }
+    w.server_env->ops = real_ops;
+    rn_echo_server_stop(&w.server);
+    rn_sim_del(w.sim);
+    return turns;
+}
+
+static void a_turn_sends_to_so_many(void **state) {
+    (void)state;
+    assert_int_equal(turns_to_send(0), 1);
+    assert_int_equal(turns_to_send(1), 2);
+}
+
 static void books_know_what_ngtcp2_does_not_tell(void **state) {
     (void)state;
     const rn_sim_link link = {.latency_ns = 10 * RN_MILLISECOND, .loss = 0.1};
@@ -594,6 +652,7 @@ int main(void) {
         cmocka_unit_test(a_restart_is_learnt_from_small_packets),
         cmocka_unit_test(the_handshake_times_out),
         cmocka_unit_test(nothing_leaves_before_it_is_committed),
+        cmocka_unit_test(a_turn_sends_to_so_many),
         cmocka_unit_test(books_know_what_ngtcp2_does_not_tell),
         cmocka_unit_test(the_handshake_ends_before_the_client_is_gone),
     };

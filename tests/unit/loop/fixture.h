@@ -15,7 +15,7 @@
 #include "loop/loop.h"
 #include "rpcnet/error.h"
 
-enum { FIXTURE_LOG_MAX = 8192, PEER_DATAGRAMS_MAX = 256, PEER_BYTES_MAX = 2048 };
+enum { FIXTURE_LOG_MAX = 8192, PEER_DATAGRAMS_MAX = 1024, PEER_BYTES_MAX = 2048 };
 
 typedef struct fixture {
     rn_loop *loop;

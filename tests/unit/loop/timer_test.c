@@ -1,5 +1,7 @@
 /* Timers of the loop: order and safety of changes inside callbacks; no assertion about how long
  * anything took. */
+#include <time.h>
+
 #include "fixture.h"
 
 enum { CALLS_MAX = 64 };
@@ -183,11 +185,86 @@ static void now_is_sampled_once(void **state) {
     fixture_del(into.at); /* the timer goes with the loop */
 }
 
+/* ---- beside sockets ---- */
+
+typedef struct late_turn {
+    fixture *at;
+    peer one;
+    peer other;
+    rn_timer *timer;
+    uint64_t delay;
+    uint64_t deadline;
+    bool heard;
+    bool rang;
+} late_turn;
+
+static uint64_t clock_now(void) {
+    struct timespec at;
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    return (uint64_t)at.tv_sec * RN_SECOND + (uint64_t)at.tv_nsec;
+}
+
+static void begin_late_turn(late_turn *t) {
+    t->delay *= 2;
+    t->deadline = clock_now() + t->delay;
+    t->at->env->ops->timer_set(t->timer, t->deadline);
+    assert_int_equal(peer_send(&t->other, peer_address(&t->one), "1", 1, 1, 0), RPCNET_OK);
+}
+
+/* The turn lasts until the timer is due, and only then the other socket gets something. */
+static void on_first(const rn_datagram *datagram, void *user) {
+    late_turn *t = user;
+    (void)datagram;
+    if (clock_now() >= t->deadline) {
+        begin_late_turn(t); /* the machine was slow: the timer has rung before */
+        return;
+    }
+    while (clock_now() <= t->deadline) {
+    }
+    assert_int_equal(peer_send(&t->one, peer_address(&t->other), "2", 1, 1, 0), RPCNET_OK);
+}
+
+static void on_second(const rn_datagram *datagram, void *user) {
+    late_turn *t = user;
+    (void)datagram;
+    assert_false(t->rang);
+    t->heard = true;
+}
+
+static void on_late(void *user) {
+    late_turn *t = user;
+    t->rang = true;
+    rn_loop_stop(t->at->loop);
+}
+
+static void open_with(late_turn *t, peer *out,
+                      void (*receive)(const rn_datagram *datagram, void *user)) {
+    rn_udp_options options = {0};
+    rn_udp_handler handler = {.receive = receive};
+    *out = (peer){.at = t->at};
+    assert_int_equal(rn_address_parse(&options.bind, "127.0.0.1:0"), RPCNET_OK);
+    assert_int_equal(rn_env_udp_open(t->at->env, &options, &handler, t, &out->udp), RPCNET_OK);
+}
+
+static void sockets_come_first(void **state) {
+    (void)state;
+    late_turn t = {.at = fixture_new((rn_loop_options){0}), .delay = RN_MILLISECOND};
+    open_with(&t, &t.one, on_first);
+    open_with(&t, &t.other, on_second);
+    assert_int_equal(rn_env_timer_new(t.at->env, on_late, &t, &t.timer), RPCNET_OK);
+    begin_late_turn(&t);
+    rn_loop_run(t.at->loop);
+    assert_true(t.rang);
+    assert_true(t.heard);
+    fixture_del(t.at);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(order_of_nanoseconds),  cmocka_unit_test(changes_inside_callbacks),
         cmocka_unit_test(past_is_the_next_turn), cmocka_unit_test(moved_deadlines),
         cmocka_unit_test(stopped_does_not_ring), cmocka_unit_test(now_is_sampled_once),
+        cmocka_unit_test(sockets_come_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -302,6 +302,38 @@ static void close_inside_receive(void **state) {
     test_close_inside_receive((rn_loop_options){.udp_gro_off = true});
 }
 
+/* One receive more than a batch, each of `segments` datagrams: how many turns do they take? */
+static size_t turns_of(size_t segments) {
+    enum { RECEIVES = RN_LOOP_UDP_BATCH + 1, BYTES = 30 };
+    static const uint8_t data[BYTES * 64];
+    fixture *at = fixture_new((rn_loop_options){0});
+    peer server;
+    peer client;
+    peer_open(&server, at, "127.0.0.1:0", NULL);
+    peer_open(&client, at, "127.0.0.1:0", NULL);
+    server.stop_at = RECEIVES * segments;
+    for (size_t i = 0; i < RECEIVES; i++) {
+        assert_int_equal(
+            peer_send(&client, peer_address(&server), data, segments * BYTES, BYTES, 0), RPCNET_OK);
+    }
+    rn_loop_run(at->loop);
+    size_t turns = server.batches;
+    fixture_del(at);
+    return turns;
+}
+
+static void a_full_socket_is_emptied_in_one_turn(void **state) {
+    (void)state;
+    assert_int_equal(turns_of(1), 1);
+    assert_int_equal(turns_of(RN_LOOP_UDP_DATAGRAMS / RN_LOOP_UDP_BATCH - 1), 1);
+}
+
+static void but_others_get_their_turn(void **state) {
+    (void)state;
+    assert_int_equal(turns_of(RN_LOOP_UDP_DATAGRAMS / RN_LOOP_UDP_BATCH), 2);
+    assert_int_equal(turns_of(RN_LOOP_UDP_DATAGRAMS / RN_LOOP_UDP_BATCH + 1), 2);
+}
+
 static void open_errors(void **state) {
     (void)state;
     fixture *at = fixture_new((rn_loop_options){0});
@@ -382,6 +414,8 @@ int main(void) {
         cmocka_unit_test(unreachable_is_forgotten_when_closed),
         cmocka_unit_test(connected_talks_to_its_peer),
         cmocka_unit_test(close_inside_receive),
+        cmocka_unit_test(a_full_socket_is_emptied_in_one_turn),
+        cmocka_unit_test(but_others_get_their_turn),
         cmocka_unit_test(open_errors),
         cmocka_unit_test(too_large_is_lost),
         cmocka_unit_test(clipped_buffers_are_told_once),
