@@ -1,16 +1,18 @@
-"""What bench/swap and bench/relay share: building, starting a director with its workers and loads,
-waiting for what they say, reading what they have used, and printing rows."""
+"""What bench/swap, bench/relay and bench/load share: building, starting a director with its workers
+and loads, waiting for what they say, reading what they have used, and printing rows."""
 import json
 import os
 import re
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+import urllib.request
 
 BENCH = os.path.dirname(os.path.abspath(__file__))
 PROJECT = os.path.dirname(BENCH)
@@ -29,7 +31,7 @@ def build(folder):
     quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     commands = [
         ["cmake", "-S", BENCH, "-B", folder, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=RelWithDebInfo"],
-        ["cmake", "--build", folder, "--target", "director", "worker", "client", "load",
+        ["cmake", "--build", folder, "--target", "director", "worker", "client", "streams",
          "stamping_worker", "malloc_count"]]
     for command in commands:
         done = subprocess.run(command, check=False, **quiet)
@@ -113,10 +115,10 @@ class Process:
 
 
 class Load(Process):
-    """bench/load; its swaps and summary as dictionaries."""
+    """The client with many streams (bench/streams.c); its swaps and summary as dictionaries."""
 
     def __init__(self, cluster, target, connections, streams, pace_us, **more):
-        command = [cluster.program("load"), "--target", target, "--certs", cluster.certs,
+        command = [cluster.program("streams"), "--target", target, "--certs", cluster.certs,
                    "--connections", str(connections), "--streams", str(streams),
                    "--pace-us", str(pace_us)]
         for name, value in more.items():
@@ -158,15 +160,18 @@ class Cluster:
             self._certificates()
             self.environment = dict(os.environ, CONNECTION_SWAP_CERTS_DIR=self.certs)
             self.environment.pop("RUST_LOG", None)
-            self.director = Process(
-                list(wrap) + [self.program("director"), "--user-addr", "127.0.0.1:0",
-                              "--mgmt-addr", "127.0.0.1:0"] + list(director_options),
-                "stderr", dict(self.environment, **(environment or {})))
-            line = self.director.wait_line(r"user\.addr=(\S+) .*mgmt\.addr=(\S+) .*listening")[1]
-            self.user, self.mgmt = line.group(1), line.group(2)
+            self._start_director(list(wrap) + [self.program("director")], list(director_options),
+                                 dict(self.environment, **(environment or {})))
         except BaseException:
             self.close()
             raise
+
+    def _start_director(self, command, options, environment):
+        self.director = Process(
+            command + ["--user-addr", "127.0.0.1:0", "--mgmt-addr", "127.0.0.1:0"] + options,
+            "stderr", environment)
+        line = self.director.wait_line(r"user\.addr=(\S+) .*mgmt\.addr=(\S+) .*listening")[1]
+        self.user, self.mgmt = line.group(1), line.group(2)
 
     def _certificates(self):
         command = [os.path.join(PROJECT, "scripts", "make-certs.sh"), "--dir", self.certs]
@@ -175,19 +180,23 @@ class Cluster:
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
     def program(self, name):
-        places = {"load": "load", "stamping_worker": "stamping_worker"}
+        places = {"streams": "streams", "stamping_worker": "stamping_worker"}
         return os.path.join(self.build, places.get(name, "rpcnet/apps/%s/%s" % (name, name)))
 
     def start_worker(self, label, options=(), program="worker"):
         """Starts one and waits until the director gives it streams."""
         start = self.director.mark()
+        worker = self.launch_worker(label, options, program)
+        self.director.wait_line(r"worker\.label=%s .*draining=false" % label, start)
+        return worker
+
+    def launch_worker(self, label, options=(), program="worker"):
         worker = Process(
             [self.program(program), "--label", label, "--user-addr", "127.0.0.1:0", "--mgmt-addr",
              "127.0.0.1:0", "--director-mgmt-addr", self.mgmt, "--fail-after", "0", "--streams-max",
              "0", "--log", "warn"] + list(options),
             "stderr", self.environment)
         self.workers[label] = worker
-        self.director.wait_line(r"worker\.label=%s .*draining=false" % label, start)
         return worker
 
     def load(self, connections, streams, pace_us, **more):
@@ -206,6 +215,82 @@ class Cluster:
 
     def __exit__(self, *_):
         self.close()
+
+
+def free_port(kind):
+    """A port of 127.0.0.1 that nobody has at this moment."""
+    with socket.socket(socket.AF_INET, kind) as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+class QuietCluster(Cluster):
+    """Its director writes no line for each stream; what it does is read from its metrics page. It
+    cannot say which ports it got, so they are chosen here; when another program was faster, the
+    director ends at once."""
+
+    def _start_director(self, command, options, environment):
+        self.user, self.mgmt = ("127.0.0.1:%d" % free_port(socket.SOCK_DGRAM) for _ in range(2))
+        self.page = "127.0.0.1:%d" % free_port(socket.SOCK_STREAM)
+        self.director = Process(
+            command + ["--log", "error", "--user-addr", self.user, "--mgmt-addr", self.mgmt,
+                       "--metrics-addr", self.page] + options, "stderr", environment)
+        self.wait_metrics(lambda page: True, "a metrics page")
+
+    def metrics(self):
+        """Name with labels, as the page has it, to value; None while nobody answers."""
+        try:
+            with urllib.request.urlopen("http://%s/metrics" % self.page, timeout=10) as answer:
+                text = answer.read().decode()
+        except OSError:
+            return None
+        lines = (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+        return {name: float(value) for name, value in lines}
+
+    def wait_metrics(self, look, what, timeout=WAIT_S):
+        deadline = time.monotonic() + timeout
+        while True:
+            page = self.metrics()
+            if page is not None and look(page):
+                return page
+            if self.director.popen.poll() is not None or time.monotonic() > deadline:
+                raise Trouble("the director did not show %s; last words: %s" % (
+                    what, self.director.lines[-3:]))
+            time.sleep(0.05)
+
+    def start_worker(self, label, options=(), program="worker"):
+        worker = self.launch_worker(label, options, program)
+        self.wait_ready(len(self.workers))
+        return worker
+
+    def wait_ready(self, workers):
+        self.wait_metrics(
+            lambda page: page['rpcnet_director_workers{state="ready"}'] >= workers,
+            "%d workers that are ready" % workers)
+
+
+def rss_kib(pid):
+    """Resident memory of a process."""
+    with open("/proc/%d/status" % pid, encoding="ascii") as file:
+        for line in file:
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1])
+    return 0
+
+
+def descriptors(pid):
+    return len(os.listdir("/proc/%d/fd" % pid))
+
+
+def socket_drops(address):
+    """Datagrams that the kernel threw away at a bound UDP socket of 127.0.0.1."""
+    port = ":%04X" % int(address.rsplit(":", 1)[1])
+    with open("/proc/net/udp", encoding="ascii") as file:
+        for line in file:
+            fields = line.split()
+            if fields[1].endswith(port):
+                return int(fields[-1])
+    raise Trouble("nobody has the port of %s" % address)
 
 
 def cpu_ns(pid):

@@ -1,5 +1,5 @@
-/* load: connections first, then the streams, spread over a time, then the measuring. */
-#include "load.h"
+/* streams: connections first, then the streams, spread over a time, then the measuring. */
+#include "streams.h"
 
 #include <inttypes.h>
 #include <limits.h>
@@ -12,76 +12,81 @@
 
 enum { LAST_WORDS_MS = 20 };
 
-typedef struct load_run load_run;
+typedef struct bench_run bench_run;
 
-typedef struct load_stream {
-    load_run *run;
+typedef struct bench_stream {
+    bench_run *run;
     rpcnet_call *call;
     uint64_t number; /* from 0, over all connections */
     uint64_t next;   /* sequence of the token to come */
+    uint64_t due_ns; /* of a token numbered 0, as the earliest one so far tells it */
     uint64_t last_ns;
     uint64_t notice_ns; /* 0: no swap is under way */
     uint64_t reason;
-    char from[LOAD_LABEL_SIZE];
-    char worker[LOAD_LABEL_SIZE];
-} load_stream;
+    char from[BENCH_LABEL_SIZE];
+    char worker[BENCH_LABEL_SIZE];
+} bench_stream;
 
-struct load_run {
-    load_options options;
-    load_report report;
+struct bench_run {
+    bench_options options;
+    bench_report report;
     rn_loop_stderr err;
     rn_log *log;
     rn_loop *loop;
     rn_env *env;
     rpcnet_credentials *credentials;
     rpcnet_channel **channels;
-    load_stream *streams;
+    bench_stream *streams; /* places, see at_once */
+    uint64_t places;
+    uint64_t filled; /* of them, for the first time */
     rn_timer *timer;
-    uint64_t ready; /* connections */
-    uint64_t total; /* streams */
+    uint64_t connecting; /* connections that were begun */
+    uint64_t ready;      /* connections */
+    uint64_t total;      /* streams */
     uint64_t started;
     uint64_t open;
-    uint64_t start_ns; /* of the first stream */
+    uint64_t connect_ns; /* the beginning */
+    uint64_t start_ns;   /* of the first stream */
     bool measuring;
     bool ended;
 };
 
-static void end(load_run *run) {
+static void end(bench_run *run) {
     if (!run->ended) {
         run->ended = true;
-        run->report.end_ns = load_now();
+        run->report.end_ns = bench_now();
         rn_loop_stop(run->loop);
     }
 }
 
 /* ---- what arrives ---- */
 
-static void copy_label(char out[LOAD_LABEL_SIZE], const char *label) {
-    snprintf(out, LOAD_LABEL_SIZE, "%s", label != NULL ? label : "");
+static void copy_label(char out[BENCH_LABEL_SIZE], const char *label) {
+    snprintf(out, BENCH_LABEL_SIZE, "%s", label != NULL ? label : "");
 }
 
-static void take_connected(load_stream *stream, const ConnectionSwap__Connected *connected) {
+static void take_connected(bench_stream *stream, const ConnectionSwap__Connected *connected) {
     if (stream->worker[0] != '\0') {
         copy_label(stream->from, stream->worker);
-        stream->notice_ns = load_now();
+        stream->notice_ns = bench_now();
         stream->reason = connected->swap != NULL ? connected->swap->reason : 0;
     } else if (stream->number == 0) {
-        load_report_first(stream->number, connected->worker);
+        bench_report_first(stream->number, connected->worker);
     }
     copy_label(stream->worker, connected->worker);
 }
 
-static void take_swap(load_stream *stream, uint64_t now) {
-    load_run *run = stream->run;
+static void take_swap(bench_stream *stream, uint64_t now) {
+    bench_run *run = stream->run;
     run->report.swaps++;
     if (!run->options.quiet) {
-        load_report_swap(&(load_swap){.stream = stream->number,
-                                      .from = stream->from,
-                                      .to = stream->worker,
-                                      .reason = stream->reason,
-                                      .last_ns = stream->last_ns,
-                                      .notice_ns = stream->notice_ns,
-                                      .first_ns = now});
+        bench_report_swap(&(bench_swap){.stream = stream->number,
+                                        .from = stream->from,
+                                        .to = stream->worker,
+                                        .reason = stream->reason,
+                                        .last_ns = stream->last_ns,
+                                        .notice_ns = stream->notice_ns,
+                                        .first_ns = now});
     }
     stream->notice_ns = 0;
 }
@@ -96,10 +101,19 @@ static uint64_t stamp_of(const char *text) {
     return end_of_digits == digits + DIGITS ? stamp : 0;
 }
 
-static void take_token(load_stream *stream, const ConnectionSwap__Token *token) {
-    load_run *run = stream->run;
-    load_report *report = &run->report;
-    uint64_t now = load_now();
+/* How much later the token came than its pace demands. */
+static uint64_t lateness(bench_stream *stream, uint64_t sequence, uint64_t now) {
+    uint64_t zero = now - sequence * stream->run->options.pace_us * RN_MICROSECOND;
+    if (stream->due_ns == 0 || zero < stream->due_ns) {
+        stream->due_ns = zero;
+    }
+    return zero - stream->due_ns;
+}
+
+static void take_token(bench_stream *stream, const ConnectionSwap__Token *token) {
+    bench_run *run = stream->run;
+    bench_report *report = &run->report;
+    uint64_t now = bench_now();
     if (stream->notice_ns > 0) {
         take_swap(stream, now);
     }
@@ -109,18 +123,23 @@ static void take_token(load_stream *stream, const ConnectionSwap__Token *token) 
     }
     stream->next = token->sequence + 1;
     report->tokens++;
+    uint64_t late = lateness(stream, token->sequence, now);
     if (run->measuring) {
         report->measured++;
         report->text_bytes += token->text != NULL ? strlen(token->text) : 0;
         uint64_t stamp = token->text != NULL ? stamp_of(token->text) : 0;
         if (stamp > 0) {
-            load_report_latency(report, now > stamp ? now - stamp : 0);
+            bench_report_latency(report, now > stamp ? now - stamp : 0);
+        } else if (run->options.pace_us > 0) {
+            bench_report_latency(report, late);
         }
     }
 }
 
+static void start_stream(bench_run *run, bench_stream *stream);
+
 static void on_message(rpcnet_call *call, const void *data, size_t len, void *user) {
-    load_stream *stream = user;
+    bench_stream *stream = user;
     ConnectionSwap__GenerateResponse *response =
         connection_swap__generate_response__unpack(NULL, len, data);
     (void)call;
@@ -138,31 +157,40 @@ static void on_message(rpcnet_call *call, const void *data, size_t len, void *us
 
 static void on_status(rpcnet_call *call, int code, const char *message,
                       const rpcnet_metadata *trailers, void *user) {
-    load_stream *stream = user;
-    load_run *run = stream->run;
+    bench_stream *stream = user;
+    bench_run *run = stream->run;
     (void)trailers;
     if (code != RPCNET_GRPC_OK) {
         run->report.failed++;
-        fprintf(stderr, "load: stream %" PRIu64 ": %s: %s\n", stream->number,
+        fprintf(stderr, "streams: stream %" PRIu64 ": %s: %s\n", stream->number,
                 rpcnet_grpc_code_name(code), message);
+    } else if (run->options.tokens > 0 && stream->next != run->options.tokens + 1) {
+        run->report.lost++;
     }
     rpcnet_call_del(call);
     stream->call = NULL;
-    if (--run->open == 0 && run->started == run->total) {
+    run->open--;
+    run->report.ended++;
+    if (run->options.tell_every > 0 && run->report.ended % run->options.tell_every == 0) {
+        bench_report_ended(run->report.ended);
+    }
+    if (run->started < run->total && run->options.at_once > 0) {
+        start_stream(run, stream);
+    } else if (run->open == 0 && run->started == run->total) {
         end(run);
     }
 }
 
 /* ---- the start ---- */
 
-static void start_stream(load_run *run, load_stream *stream) {
+static void start_stream(bench_run *run, bench_stream *stream) {
     static const rpcnet_call_callbacks callbacks = {.on_message = on_message,
                                                     .on_status = on_status};
-    rpcnet_channel *channel = run->channels[stream->number % run->options.connections];
+    rpcnet_channel *channel =
+        run->channels[(size_t)(stream - run->streams) % run->options.connections];
     ConnectionSwap__GenerateRequest request = CONNECTION_SWAP__GENERATE_REQUEST__INIT;
     char prompt[] = "measured";
-    stream->run = run;
-    stream->next = 1;
+    *stream = (bench_stream){.run = run, .number = run->started, .next = 1};
     request.prompt = prompt;
     request.tokens = run->options.tokens;
     request.seed = stream->number;
@@ -179,46 +207,47 @@ static void start_stream(load_run *run, load_stream *stream) {
     }
     if (result != RPCNET_OK) {
         run->report.failed++;
-        fprintf(stderr, "load: stream %" PRIu64 ": %s\n", stream->number, rpcnet_strerror(result));
+        fprintf(stderr, "streams: stream %" PRIu64 ": %s\n", stream->number,
+                rpcnet_strerror(result));
     }
 }
 
-static uint64_t start_of(const load_run *run, uint64_t number) {
-    return run->start_ns + run->options.spread_ms * RN_MILLISECOND * number / run->total;
+static uint64_t start_of(const bench_run *run, uint64_t number) {
+    return run->start_ns + run->options.spread_ms * RN_MILLISECOND * number / run->places;
 }
 
 /* Starts what is due; then measures; then ends. */
 static void on_timer(void *user) {
-    load_run *run = user;
-    const load_options *options = &run->options;
-    uint64_t now = load_now();
+    bench_run *run = user;
+    const bench_options *options = &run->options;
+    uint64_t now = bench_now();
     if (run->ended) {
         rn_loop_stop(run->loop);
         return;
     }
-    uint64_t measure_ns = start_of(run, run->total) + options->warm_up_ms * RN_MILLISECOND;
+    uint64_t measure_ns = start_of(run, run->places) + options->warm_up_ms * RN_MILLISECOND;
     uint64_t end_ns = measure_ns + options->measure_ms * RN_MILLISECOND;
     uint64_t next = RN_NEVER;
-    bool all_before = run->started == run->total;
-    while (run->started < run->total && start_of(run, run->started) <= now) {
-        start_stream(run, &run->streams[run->started]);
+    bool all_before = run->filled == run->places;
+    while (run->filled < run->places && start_of(run, run->filled) <= now) {
+        start_stream(run, &run->streams[run->filled++]);
     }
-    if (run->started < run->total) {
-        next = start_of(run, run->started);
+    if (run->filled < run->places) {
+        next = start_of(run, run->filled);
     } else if (now < measure_ns) {
         next = measure_ns;
     } else {
         if (!run->measuring) {
             run->measuring = true;
             run->report.begin_ns = now;
-            load_report_measuring();
+            bench_report_measuring();
         }
         if (options->measure_ms > 0) {
             next = end_ns;
         }
     }
-    if (!all_before && run->started == run->total) {
-        load_report_started(run->total);
+    if (!all_before && run->filled == run->places) {
+        bench_report_started(run->places);
     }
     if (run->measuring && options->measure_ms > 0 && now >= end_ns) {
         end(run);
@@ -227,28 +256,47 @@ static void on_timer(void *user) {
     run->env->ops->timer_set(run->timer, next);
 }
 
+static void start_streams(bench_run *run) {
+    run->start_ns = bench_now();
+    run->env->ops->timer_set(run->timer, run->start_ns);
+}
+
+static bool connect_next(bench_run *run);
+
+static void on_ready(bench_run *run) {
+    run->ready++;
+    if (run->connecting < run->options.connections) {
+        if (!connect_next(run)) {
+            run->report.failed++;
+            end(run);
+        }
+    } else if (run->ready == run->options.connections) {
+        bench_report_connected(run->ready, (double)(bench_now() - run->connect_ns) / 1e9);
+        if (!run->options.wait) {
+            start_streams(run);
+        }
+    }
+}
+
 static void on_state(rpcnet_channel *channel, enum rpcnet_channel_state state,
                      enum rpcnet_loss loss, const char *text, void *user) {
-    load_run *run = user;
+    bench_run *run = user;
     (void)channel;
     (void)loss;
     if (run->ended) {
         return;
     }
     if (state == RPCNET_CHANNEL_READY && run->start_ns == 0) {
-        if (++run->ready == run->options.connections) {
-            run->start_ns = load_now();
-            run->env->ops->timer_set(run->timer, run->start_ns);
-        }
+        on_ready(run);
     } else if (state == RPCNET_CHANNEL_WAITING || state == RPCNET_CHANNEL_CLOSED) {
         run->report.failed++;
-        fprintf(stderr, "load: a connection was lost: %s\n", text);
+        fprintf(stderr, "streams: a connection was lost: %s\n", text);
         end(run);
     }
 }
 
-static bool connect_all(load_run *run) {
-    const load_options *options = &run->options;
+static bool read_credentials(bench_run *run) {
+    const bench_options *options = &run->options;
     char ca[PATH_MAX];
     char certificate[PATH_MAX];
     char key[PATH_MAX];
@@ -264,19 +312,32 @@ static bool connect_all(load_run *run) {
         pair.key_file = key;
     }
     if (rpcnet_credentials_new(&run->credentials, &pair, error) != RPCNET_OK) {
-        fprintf(stderr, "load: %s\n", error);
+        fprintf(stderr, "streams: %s\n", error);
         return false;
     }
+    return true;
+}
+
+static bool connect_next(bench_run *run) {
     rpcnet_channel_options channel;
     rpcnet_channel_options_init(&channel);
     channel.credentials = run->credentials;
-    channel.identity = options->identity;
+    channel.identity = run->options.identity;
     channel.callbacks.on_state = on_state;
     channel.user = run;
-    for (uint64_t i = 0; i < options->connections; i++) {
-        int result = rpcnet_channel_new(&run->channels[i], run->env, options->target, &channel);
-        if (result != RPCNET_OK) {
-            fprintf(stderr, "load: %s: %s\n", options->target, rpcnet_strerror(result));
+    int result = rpcnet_channel_new(&run->channels[run->connecting++], run->env,
+                                    run->options.target, &channel);
+    if (result != RPCNET_OK) {
+        fprintf(stderr, "streams: %s: %s\n", run->options.target, rpcnet_strerror(result));
+    }
+    return result == RPCNET_OK;
+}
+
+static bool connect_first(bench_run *run) {
+    uint64_t most = run->options.connecting;
+    run->connect_ns = bench_now();
+    while (run->connecting < run->options.connections && (most == 0 || run->connecting < most)) {
+        if (!connect_next(run)) {
             return false;
         }
     }
@@ -284,11 +345,15 @@ static bool connect_all(load_run *run) {
 }
 
 static void on_signal(int signal_number, void *user) {
-    (void)signal_number;
-    end(user);
+    bench_run *run = user;
+    if (signal_number == SIGTERM) {
+        end(run);
+    } else if (run->start_ns == 0 && run->ready == run->options.connections) {
+        start_streams(run);
+    }
 }
 
-static bool make_loop(load_run *run) {
+static bool make_loop(bench_run *run) {
     rn_log_sink sink = rn_loop_stderr_sink(&run->err);
     if (rn_log_new(&run->log, "error", &sink, NULL) != RPCNET_OK ||
         rn_loop_new(&run->loop, &(rn_loop_options){.log = run->log}) != RPCNET_OK) {
@@ -296,27 +361,27 @@ static bool make_loop(load_run *run) {
     }
     run->env = rn_loop_env(run->loop);
     return rn_env_timer_new(run->env, on_timer, run, &run->timer) == RPCNET_OK &&
-           rn_loop_signal(run->loop, SIGTERM, on_signal, run) == RPCNET_OK;
+           rn_loop_signal(run->loop, SIGTERM, on_signal, run) == RPCNET_OK &&
+           rn_loop_signal(run->loop, SIGUSR1, on_signal, run) == RPCNET_OK;
 }
 
-static bool make(load_run *run) {
+static bool make(bench_run *run) {
     run->total = run->options.connections * run->options.streams;
     run->channels = calloc(run->options.connections, sizeof(rpcnet_channel *));
-    run->streams = calloc(run->total, sizeof(load_stream));
-    run->report.latencies_ns = malloc(LOAD_SAMPLES_MAX * sizeof(uint32_t));
+    run->places =
+        run->options.at_once > 0 ? run->options.connections * run->options.at_once : run->total;
+    run->streams = calloc(run->places, sizeof(bench_stream));
+    run->report.latencies_ns = malloc(BENCH_SAMPLES_MAX * sizeof(uint32_t));
     if (run->channels == NULL || run->streams == NULL || run->report.latencies_ns == NULL ||
         !make_loop(run)) {
-        fprintf(stderr, "load: out of memory\n");
+        fprintf(stderr, "streams: out of memory\n");
         return false;
     }
-    for (uint64_t i = 0; i < run->total; i++) {
-        run->streams[i].number = i;
-    }
-    return connect_all(run);
+    return read_credentials(run) && connect_first(run);
 }
 
-static void unmake(load_run *run) {
-    for (uint64_t i = 0; run->streams != NULL && i < run->total; i++) {
+static void unmake(bench_run *run) {
+    for (uint64_t i = 0; run->streams != NULL && i < run->places; i++) {
         rpcnet_call_del(run->streams[i].call);
     }
     for (uint64_t i = 0; run->channels != NULL && i < run->options.connections; i++) {
@@ -326,7 +391,7 @@ static void unmake(load_run *run) {
     }
     if (run->timer != NULL) {
         /* The peer is told that the connections are closed. */
-        run->env->ops->timer_set(run->timer, load_now() + LAST_WORDS_MS * RN_MILLISECOND);
+        run->env->ops->timer_set(run->timer, bench_now() + LAST_WORDS_MS * RN_MILLISECOND);
         rn_loop_run(run->loop);
         run->env->ops->timer_del(run->timer);
     }
@@ -340,14 +405,14 @@ static void unmake(load_run *run) {
 }
 
 int main(int argc, char *argv[]) {
-    load_run run = {0};
-    if (!load_options_read(&run.options, argc, argv)) {
+    bench_run run = {0};
+    if (!bench_options_read(&run.options, argc, argv)) {
         return 2;
     }
     bool made = make(&run);
     if (made) {
         rn_loop_run(run.loop);
-        load_report_end(&run.report);
+        bench_report_end(&run.report);
     }
     run.ended = true;
     unmake(&run);

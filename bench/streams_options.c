@@ -1,13 +1,14 @@
-/* The options of load; programs give them, so each has its own name and no default but zero. */
+/* The options of streams; programs give them, so each has its own name and no default but zero. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "load.h"
+#include "streams.h"
 
 static const char usage[] =
-    "Usage: load --target HOST:PORT --certs DIR [--connections N] [--streams N] [--tokens N]\n"
+    "Usage: streams --target HOST:PORT --certs DIR [--connections N] [--streams N] [--tokens N]\n"
     "            [--pace-us N] [--spread-ms N] [--warm-up-ms N] [--measure-ms N] [--quiet yes]\n"
+    "            [--connecting N] [--wait yes] [--at-once N] [--tell-every N]\n"
     "            [--identity URI --pair NAME]\n"
     "Opens N streams on each of N connections and prints what arrived as JSON lines.\n";
 
@@ -24,17 +25,22 @@ static bool read_number(const char *text, uint64_t *out) {
     return errno == 0 && end != text && *end == '\0';
 }
 
-bool load_options_read(load_options *options, int argc, char *argv[]) {
+bool bench_options_read(bench_options *options, int argc, char *argv[]) {
     const char *quiet = NULL;
-    *options = (load_options){.connections = 1, .streams = 1};
+    const char *wait = NULL;
+    *options = (bench_options){.connections = 1, .streams = 1};
     const option table[] = {
         {.name = "--target", .text = &options->target},
         {.name = "--certs", .text = &options->certs},
         {.name = "--identity", .text = &options->identity},
         {.name = "--pair", .text = &options->pair},
         {.name = "--quiet", .text = &quiet},
+        {.name = "--wait", .text = &wait},
         {.name = "--connections", .number = &options->connections},
+        {.name = "--connecting", .number = &options->connecting},
         {.name = "--streams", .number = &options->streams},
+        {.name = "--at-once", .number = &options->at_once},
+        {.name = "--tell-every", .number = &options->tell_every},
         {.name = "--tokens", .number = &options->tokens},
         {.name = "--pace-us", .number = &options->pace_us},
         {.name = "--spread-ms", .number = &options->spread_ms},
@@ -52,13 +58,14 @@ bool load_options_read(load_options *options, int argc, char *argv[]) {
             }
         }
         if (!known) {
-            fprintf(stderr, "load: %s: unknown or without a value\n%s", argv[i], usage);
+            fprintf(stderr, "streams: %s: unknown or without a value\n%s", argv[i], usage);
             return false;
         }
     }
     options->quiet = quiet != NULL;
+    options->wait = wait != NULL;
     if (options->target == NULL || options->certs == NULL || options->connections == 0 ||
-        options->streams == 0) {
+        options->streams == 0 || options->at_once > options->streams) {
         fputs(usage, stderr);
         return false;
     }

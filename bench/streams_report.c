@@ -1,32 +1,43 @@
-/* The lines that load prints: JSON objects, each with an "event". */
+/* The lines that streams prints: JSON objects, each with an "event". */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <time.h>
 
-#include "load.h"
+#include "streams.h"
 
-uint64_t load_now(void) {
+uint64_t bench_now(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * RN_SECOND + (uint64_t)now.tv_nsec;
 }
 
-void load_report_started(uint64_t streams) {
+void bench_report_connected(uint64_t connections, double seconds) {
+    printf("{\"event\":\"connected\",\"connections\":%" PRIu64 ",\"seconds\":%.3f}\n", connections,
+           seconds);
+    fflush(stdout);
+}
+
+void bench_report_started(uint64_t streams) {
     printf("{\"event\":\"started\",\"streams\":%" PRIu64 "}\n", streams);
     fflush(stdout);
 }
 
-void load_report_measuring(void) {
+void bench_report_ended(uint64_t streams) {
+    printf("{\"event\":\"ended\",\"streams\":%" PRIu64 "}\n", streams);
+    fflush(stdout);
+}
+
+void bench_report_measuring(void) {
     printf("{\"event\":\"measuring\"}\n");
     fflush(stdout);
 }
 
-void load_report_first(uint64_t stream, const char *worker) {
+void bench_report_first(uint64_t stream, const char *worker) {
     printf("{\"event\":\"first\",\"stream\":%" PRIu64 ",\"worker\":\"%s\"}\n", stream, worker);
     fflush(stdout);
 }
 
-void load_report_swap(const load_swap *swap) {
+void bench_report_swap(const bench_swap *swap) {
     printf("{\"event\":\"swap\",\"stream\":%" PRIu64 ",\"from\":\"%s\",\"to\":\"%s\""
            ",\"reason\":%" PRIu64 ",\"last_ns\":%" PRIu64 ",\"notice_ns\":%" PRIu64
            ",\"first_ns\":%" PRIu64 "}\n",
@@ -35,8 +46,8 @@ void load_report_swap(const load_swap *swap) {
     fflush(stdout);
 }
 
-void load_report_latency(load_report *report, uint64_t ns) {
-    if (report->samples == LOAD_SAMPLES_MAX) {
+void bench_report_latency(bench_report *report, uint64_t ns) {
+    if (report->samples == BENCH_SAMPLES_MAX) {
         report->latency_overflow++;
         return;
     }
@@ -49,7 +60,7 @@ static int compare(const void *a, const void *b) {
     return left < right ? -1 : left > right;
 }
 
-static double quantile_us(const load_report *report, double part) {
+static double quantile_us(const bench_report *report, double part) {
     if (report->samples == 0) {
         return 0;
     }
@@ -57,17 +68,18 @@ static double quantile_us(const load_report *report, double part) {
     return (double)report->latencies_ns[index] / 1000;
 }
 
-void load_report_end(load_report *report) {
+void bench_report_end(bench_report *report) {
     if (report->samples > 0) {
         qsort(report->latencies_ns, report->samples, sizeof *report->latencies_ns, compare);
     }
     uint64_t span = report->end_ns > report->begin_ns ? report->end_ns - report->begin_ns : 0;
     printf("{\"event\":\"summary\",\"tokens\":%" PRIu64 ",\"measured\":%" PRIu64
-           ",\"seconds\":%.3f,\"swaps\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"failed\":%" PRIu64
-           ",\"text_bytes\":%" PRIu64 ",\"samples\":%" PRIu64 ",\"overflow\":%" PRIu64
-           ",\"p50_us\":%.1f,\"p99_us\":%.1f,\"max_us\":%.1f}\n",
+           ",\"seconds\":%.3f,\"swaps\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"ended\":%" PRIu64
+           ",\"failed\":%" PRIu64 ",\"text_bytes\":%" PRIu64 ",\"samples\":%" PRIu64
+           ",\"overflow\":%" PRIu64 ",\"p50_us\":%.1f,\"p99_us\":%.1f,\"max_us\":%.1f}\n",
            report->tokens, report->measured, (double)span / 1e9, report->swaps, report->lost,
-           report->failed, report->text_bytes, report->samples, report->latency_overflow,
-           quantile_us(report, 0.5), quantile_us(report, 0.99), quantile_us(report, 1));
+           report->ended, report->failed, report->text_bytes, report->samples,
+           report->latency_overflow, quantile_us(report, 0.5), quantile_us(report, 0.99),
+           quantile_us(report, 1));
     fflush(stdout);
 }
