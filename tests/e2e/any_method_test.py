@@ -166,6 +166,7 @@ class AnyMethod(DisturbedTest):
         self.assertEqual(counted['streams_ended_total{end="unresumable"}'], 1)
         self.assertEqual(counted['assignments_lost_total{reason="killed"}'], 1)
         self.assertEqual(self.swaps_by_reason(), {})
+        self.print_suspicions()
         self.cluster.end()
 
 

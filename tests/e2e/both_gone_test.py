@@ -40,6 +40,7 @@ class BothGone(DisturbedTest):
         self.cluster.end()
 
     def test_none_returns(self):
+        expected = self.reference(*REQUEST, streams=STREAMS)
         workers, client = self.start("--park-timeout", "2s")
         self.assertEqual(client.wait(), 1)
         self.assertEqual(sum("code=UNAVAILABLE err=no worker took the stream within 2000 ms stream "
@@ -48,6 +49,8 @@ class BothGone(DisturbedTest):
         self.assertEqual((summary["streams_failed"], summary["lost"], summary["duplicated"],
                           summary["reordered"], summary["connections"], summary["handshakes"]),
                          (STREAMS, 0, 0, 0, 1, 1))
+        for n in range(1, STREAMS + 1):
+            self.assert_beginning(client.text(n), expected[n - 1])
         self.assert_same_connection(client, workers)
         counted = self.metrics()
         self.assertEqual(counted['streams_ended_total{end="parked"}'], STREAMS)

@@ -46,12 +46,15 @@ class DirectorDrain(DisturbedTest):
         self.cluster.end()
 
     def test_the_deadline_cuts(self):
+        # Longer than what comes in two seconds.
+        expected = self.reference(*REQUEST[:4], "--tokens", "2000", streams=2)
         director = self.start_director(*PATIENT_WITH_THE_LIVING, "--drain-timeout", "2s")
         worker = self.cluster.start_worker("worker-a", *CALM, *PACE)
-        endless = self.cluster.start_client("--tokens", "0", "--streams", "2")
+        endless = self.cluster.start_client(*REQUEST[:4], "--tokens", "0", "--streams", "2")
         endless.wait_tokens(20)
         short = self.cluster.start_client("--tokens", "20")
         short.wait_tokens(1)
+        self.print_suspicions()
         director.signal(signal.SIGTERM)
         director.wait_for(r"streams=\d draining$")
         self.assert_clean(short, 20)
@@ -61,6 +64,8 @@ class DirectorDrain(DisturbedTest):
         summary = endless.summary()
         self.assertEqual((summary["streams_failed"], summary["lost"], summary["duplicated"],
                           summary["reordered"], summary["handshakes"]), (2, 0, 0, 0, 1))
+        for n in (1, 2):
+            self.assert_beginning(endless.text(n), expected[n - 1])
         self.assertEqual(director.wait(), 0)
         worker.wait_for(r"reason=the director shuts down director shuts down$")
         self.cluster.end()

@@ -2,7 +2,8 @@
 
 import signal
 
-from cluster import CALM, ClusterTest, main
+from cluster import CALM, main
+from disturbed import DisturbedTest
 
 TOKENS = 300
 REQUEST = ("--prompt", "the river", "--seed", "7", "--tokens", str(TOKENS))
@@ -11,10 +12,10 @@ REQUEST = ("--prompt", "the river", "--seed", "7", "--tokens", str(TOKENS))
 ATTENTIVE = ("--probe-interval", "500ms", "--hang-timeout", "2s", "--stall-min", "3600s")
 
 
-class Hang(ClusterTest):
+class Hang(DisturbedTest):
     def test_serving_worker_hangs_and_comes_back(self):
         expected = self.reference(*REQUEST)[0]
-        director = self.cluster.start_director(*ATTENTIVE)
+        director = self.start_director(*ATTENTIVE)
         workers = {f"worker-{x}": self.cluster.start_worker(f"worker-{x}", *CALM,
                                                             "--token-interval", "10ms")
                    for x in "ab"}
@@ -31,16 +32,14 @@ class Hang(ClusterTest):
         director.wait_for(rf"worker\.label={hung} (worker answers again|mgmt\.addr=\S+ "
                           r"registration=\d+ worker registered)$", said)
         client.wait_tokens(20)
-        summary = self.assert_clean(client, TOKENS)
-        self.assertEqual(client.text(), expected)
+        summary = self.assert_survived(client, [expected], None, TOKENS, workers.values())
         self.assertIn((hung, "hung"), [(s["from"], s["reason"]) for s in summary["swaps"]])
         self.assertIn(f"{hung} stopped answering", [s["message"] for s in summary["swaps"]])
-        self.assertEqual(self.swaps_counted(), summary["swap_count"])
         self.cluster.end()
 
     def test_a_hung_worker_that_dies(self):
         expected = self.reference(*REQUEST)[0]
-        director = self.cluster.start_director(*ATTENTIVE)
+        director = self.start_director(*ATTENTIVE)
         workers = {f"worker-{x}": self.cluster.start_worker(f"worker-{x}", *CALM,
                                                             "--token-interval", "10ms")
                    for x in "ab"}
@@ -54,14 +53,13 @@ class Hang(ClusterTest):
         workers[hung].wait()
         director.wait_for(rf"worker\.label={hung} (worker is dead|worker left)$", said)
         workers[hung] = self.cluster.again(workers[hung])
-        self.assert_clean(client, TOKENS)
-        self.assertEqual(client.text(), expected)
+        self.assert_survived(client, [expected], None, TOKENS, workers.values())
         self.cluster.end()
 
     def test_with_the_defaults(self):
         """As soon as they say; a busy machine may move the stream more often."""
         expected = self.reference(*REQUEST)[0]
-        self.cluster.start_director()
+        self.start_director()
         workers = {f"worker-{x}": self.cluster.start_worker(f"worker-{x}", *CALM,
                                                             "--token-interval", "10ms")
                    for x in "ab"}
@@ -72,8 +70,7 @@ class Hang(ClusterTest):
             workers[hung].signal(signal.SIGSTOP)
             client.wait_tokens(20)
             workers[hung].signal(signal.SIGCONT)
-        summary = self.assert_clean(client, TOKENS)
-        self.assertEqual(client.text(), expected)
+        summary = self.assert_survived(client, [expected], None, TOKENS, workers.values())
         self.assertGreaterEqual(summary["swap_count"], 1)
         self.cluster.end()
 

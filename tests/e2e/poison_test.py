@@ -66,6 +66,8 @@ class Poison(DisturbedTest):
         counted = self.metrics()
         self.assertGreaterEqual(counted["assignments_refused_total"], 4)
         self.assertEqual(counted['streams_ended_total{end="attempts"}'], 0)
+        self.assertEqual(self.swaps_by_reason(), {})
+        self.print_suspicions()
         self.interrupt(*others)
         self.cluster.end()
 
@@ -95,6 +97,7 @@ class Poison(DisturbedTest):
         self.assertTrue(client.find(r"code=UNAVAILABLE err=1 workers? .*simulated failure stream "
                                     r"failed$"))
         self.assertEqual(self.metrics()['streams_ended_total{end="attempts"}'], 1)
+        self.print_suspicions()
         self.cluster.end()
 
 

@@ -6,6 +6,7 @@ RPCNET_TEST_ALL=1 it is the long form."""
 import collections
 import os
 import random
+import re
 import signal
 
 from cluster import CALM, PATIENT, WAIT_S, Cluster, main
@@ -99,6 +100,7 @@ class RandomKills(DisturbedTest):
         for client in clients:
             self.assertEqual(client.wait(), 0)
 
+        self.assert_same_connections(clients)
         seen = [self.texts(client) for client in clients]
         longest = max(len(tokens) for texts in seen for tokens in texts.values())
         swaps = 0
@@ -127,6 +129,18 @@ class RandomKills(DisturbedTest):
         self.assertEqual(counted["journals_given_up_total"], 0)
         self.assertIsNone(director.code)
         self.cluster.end()
+
+    def assert_same_connections(self, clients):
+        """Director, workers and clients mean the same by a connection's name."""
+        names = {e["connection"] for client in clients for e in client.events()
+                 if "connection" in e}
+        self.assertEqual(names, {f"conn-{n}" for n in range(1, CONNECTIONS + 1)})
+        for process in self.cluster.processes:
+            if process not in clients:
+                ids = set(re.findall(r"connection\.id=(\S+)", process.err.text()))
+                self.assertLessEqual(ids, names, process.name)
+        self.assertEqual(set(re.findall(r"connection\.id=(\S+)",
+                                        self.cluster.director.err.text())), names)
 
     def wait_all_flow(self, client):
         """Each of its streams gets another token."""

@@ -94,6 +94,8 @@ class SlowClient(DisturbedTest):
         self.assert_bounded(before, streams)
         # Another client does not notice.
         self.assert_clean(self.cluster.start_client(*REQUEST), TOKENS)
+        self.assertEqual(self.swaps_by_reason(), {})
+        self.print_suspicions()
         for client in deaf:
             client.kill()
         self.cluster.director.kill()
