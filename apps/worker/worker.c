@@ -164,6 +164,14 @@ static void on_stop(void *user) {
 
 /* ---- the start ---- */
 
+/* The MGMT port is for directors and their operators; another worker has no business here. */
+static bool may_manage(rpcnet_server *server, const char *identity, void *user) {
+    const rn_worker *worker = user;
+    (void)server;
+    return strcmp(identity, RN_ROLE_DIRECTOR) == 0 || strcmp(identity, RN_ROLE_CLIENT) == 0 ||
+           strcmp(identity, rpcnet_credentials_identity(worker->credentials)) == 0;
+}
+
 static int listen_at(rn_worker *worker, const char *setting, const char *address,
                      const rn_secret *secret, uint64_t streams_max, rpcnet_server **out) {
     char numeric[RN_ADDRESS_TEXT_MAX];
@@ -180,6 +188,7 @@ static int listen_at(rn_worker *worker, const char *setting, const char *address
         options.limits.streams_max = streams_max;
     }
     options.callbacks.on_drained = on_drained;
+    options.authorize = out == &worker->mgmt ? may_manage : NULL; /* USER: each call for itself */
     options.user = worker;
     result = rpcnet_server_new(out, worker->program.env, numeric, &options);
     if (result != RPCNET_OK) {

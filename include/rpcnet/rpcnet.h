@@ -310,6 +310,9 @@ typedef struct rpcnet_server_options {
     /* The secret before `secret`, NULL: none. Connection ids and tokens made under it are still
      * recognised, none are made. */
     const uint8_t *previous_secret;
+    /* May a peer with this role ("" for none) call anything here? False: its calls end with
+     * PERMISSION_DENIED, their handlers are not asked. NULL: everybody may. */
+    bool (*authorize)(rpcnet_server *server, const char *identity, void *user);
 } rpcnet_server_options;
 
 void rpcnet_server_options_init(rpcnet_server_options *options);

@@ -21,6 +21,12 @@ static int count_call(rpcnet_server *server, const rn_server_conn *conn, rn_cens
     return rv;
 }
 
+static bool may_call(rpcnet_server *server, const rn_server_conn *conn) {
+    return server->authorize == NULL ||
+           server->authorize(server, rn_conn_peer_identity(rn_h3_session_conn(conn->session)),
+                             server->user);
+}
+
 static rpcnet_call *wrap(rn_server_conn *conn, rn_call *inner) {
     rpcnet_server *server = conn->server;
     rpcnet_call *call = rn_rpc_call_alloc(server->env, true, rn_call_path(inner));
@@ -52,6 +58,10 @@ void rn_rpc_call_accept(rn_server_conn *conn, rn_h3_stream *stream, const rn_h3_
     }
     server->calls++;
     conn->calls++;
+    if (!may_call(server, conn)) {
+        refuse(inner, RPCNET_GRPC_PERMISSION_DENIED, "not for this role");
+        return;
+    }
     const rn_method *method = rn_server_find_method(server, rn_call_path(inner));
     if (method == NULL) {
         refuse(inner, RPCNET_GRPC_UNIMPLEMENTED, "no such method here");

@@ -234,6 +234,7 @@ struct rpcnet_server {
     rn_env *env;
     rn_rpc_port port;
     rpcnet_server_callbacks callbacks;
+    bool (*authorize)(rpcnet_server *server, const char *identity, void *user);
     void *user;
     rn_map *methods;
     rn_method fallback;

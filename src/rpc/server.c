@@ -110,6 +110,7 @@ int rpcnet_server_new(rpcnet_server **out, rpcnet_env *env, const char *address,
     }
     server->env = env;
     server->callbacks = given.callbacks;
+    server->authorize = given.authorize;
     server->user = given.user;
     rn_list_init(&server->conns);
     rn_rpc_port_init(&server->port, env, port_gone, server);

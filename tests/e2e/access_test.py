@@ -140,7 +140,9 @@ class Roles(AccessTest):
         director = self.cluster.start_director(*PATIENT)
         worker = self.cluster.start_worker("worker-a", *CALM)
         for name in ("worker-a", "worker-b", "director", "client"):
-            self.assert_code("OK", worker.mgmt, HEALTH, ("--identity", worker_role("worker-a")),
+            # A worker may ask for its own, not for another one's.
+            code = "OK" if name != "worker-b" else "PERMISSION_DENIED"
+            self.assert_code(code, worker.mgmt, HEALTH, ("--identity", worker_role("worker-a")),
                              *pair(name), message="")
             self.assert_code("OK", director.mgmt, HEALTH, ("--identity", DIRECTOR_ROLE),
                              *pair(name), message="")
@@ -256,9 +258,10 @@ class Roles(AccessTest):
                 with self.subTest(name=name, path=path):
                     self.assert_code("PERMISSION_DENIED", address, path, ("--identity", role),
                                      *pair(name, folder), message=message)
-        self.assert_code("PERMISSION_DENIED", worker.user, GENERATE,
-                         ("--identity", worker_role("worker-a")), *pair("nobody", folder),
-                         message=prompt())
+        for address, path in ((worker.user, GENERATE), (worker.mgmt, HEALTH)):
+            self.assert_code("PERMISSION_DENIED", address, path,
+                             ("--identity", worker_role("worker-a")), *pair("nobody", folder),
+                             message=prompt())
         self.cluster.end()
 
     def test_a_worker_cannot_pose_as_a_director(self):

@@ -189,6 +189,43 @@ static void test_arguments(void **state) {
     world_del(w);
 }
 
+static bool only_the_authorized(rpcnet_server *server, const char *identity, void *user) {
+    const world *w = user;
+    assert_ptr_equal(server, w->server);
+    assert_string_equal(identity, "rpcnet://role/worker/worker-a");
+    return w->authorized;
+}
+
+/* No handler is asked, not even the fallback. */
+static void test_roles(void **state) {
+    (void)state;
+    world *w = world_new(31);
+    rpcnet_credentials_del(w->client_credentials);
+    w->client_credentials = load("worker-a", "ca", false);
+    rpcnet_credentials_del(w->server_credentials);
+    w->server_credentials = load("director", "ca", true);
+    w->server_options.authorize = only_the_authorized;
+    world_serve(w);
+    world_connect(w);
+    rpcnet_server_set_fallback(w->server, method_echo, w);
+    for (unsigned i = 0; i < 2; i++) {
+        probe at = {0};
+        call_unary(w, &at, i == 0 ? "/t/Echo" : "/t/Nothing", 10);
+        run_until_over(w, &at);
+        assert_int_equal(at.code, RPCNET_GRPC_PERMISSION_DENIED);
+        assert_int_equal(at.headers, 0);
+        probe_del(&at);
+    }
+    assert_int_equal(w->served_count, 0);
+    w->authorized = true;
+    probe at = {0};
+    call_unary(w, &at, "/t/Echo", 10);
+    run_until_over(w, &at);
+    assert_ok(&at);
+    probe_del(&at);
+    world_del(w);
+}
+
 static void test_unknown_method_and_fallback(void **state) {
     (void)state;
     world *w = world_start(9);
@@ -608,6 +645,7 @@ int main(void) {
         cmocka_unit_test(test_big_messages),
         cmocka_unit_test(test_message_limits),
         cmocka_unit_test(test_arguments),
+        cmocka_unit_test(test_roles),
         cmocka_unit_test(test_unknown_method_and_fallback),
         cmocka_unit_test(test_metadata_and_peer),
         cmocka_unit_test(test_deadline),

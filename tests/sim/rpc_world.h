@@ -75,6 +75,7 @@ struct world {
     rpcnet_channel *channel;
     uint8_t secret[RPCNET_SECRET_LEN];
     rpcnet_server_options server_options;
+    bool authorized; /* for tests of server_options.authorize */
     rpcnet_channel_options channel_options;
     unsigned states[RPCNET_CHANNEL_CLOSED + 1]; /* how often each was told */
     enum rpcnet_channel_state state_log[STATES_MAX];
