@@ -3,7 +3,8 @@
  * The HTTP/3 library would keep pointers to the caller's bytes until they are acknowledged. Here
  * they are acknowledged to it at once, as soon as they are copied into the stream's ring: a body is
  * offered to its read callback only while rn_h3_send runs, after it was made sure that the ring has
- * room for the whole frame. So the library never holds output back, and needs no blocking. */
+ * room for the whole frame, and the memory. So the library never holds output back, and needs no
+ * blocking; and what a single stream cannot send for lack of memory does not break the session. */
 #include <assert.h>
 
 #include "base/varint.h"
@@ -33,8 +34,8 @@ static rn_stream *find_target(const rn_h3_session *session, int64_t id) {
     return NULL;
 }
 
-/* The ring did not take what was made sure to fit, or a critical stream's is full: the peer
- * acknowledges nothing of it, or memory is short. */
+/* A critical stream's ring is full, because the peer acknowledges nothing of it, or there is no
+ * memory for it. */
 static int give_up(rn_h3_session *session, int rv) {
     rn_h3_session_abort(session,
                         rv == RPCNET_ERR_AGAIN ? RN_H3_EXCESSIVE_LOAD : RN_H3_INTERNAL_ERROR,
@@ -187,8 +188,9 @@ int rn_h3_respond(rn_h3_stream *stream, const rn_h3_field *fields, size_t count,
     if (rv != RPCNET_OK) {
         return rv;
     }
-    if (rn_stream_room(stream->stream) < frame_len) {
-        return refuse_section(stream, fields, count, frame_len);
+    rv = rn_stream_reserve(stream->stream, frame_len);
+    if (rv != RPCNET_OK) {
+        return rv == RPCNET_ERR_AGAIN ? refuse_section(stream, fields, count, frame_len) : rv;
     }
     nghttp3_nv list[RN_H3_FIELDS_MAX];
     fill_fields(list, fields, count);
@@ -217,8 +219,9 @@ int rn_h3_trailers(rn_h3_stream *stream, const rn_h3_field *fields, size_t count
     if (rv != RPCNET_OK) {
         return rv;
     }
-    if (rn_stream_room(stream->stream) < frame_len) {
-        return refuse_section(stream, fields, count, frame_len);
+    rv = rn_stream_reserve(stream->stream, frame_len);
+    if (rv != RPCNET_OK) {
+        return rv == RPCNET_ERR_AGAIN ? refuse_section(stream, fields, count, frame_len) : rv;
     }
     nghttp3_nv list[RN_H3_FIELDS_MAX];
     fill_fields(list, fields, count);
@@ -269,9 +272,10 @@ int rn_h3_request(rn_h3_session *session, const rn_h3_field *fields, size_t coun
     if (rv != RPCNET_OK) {
         return rv;
     }
-    if (rn_stream_room(quic_stream) < frame_len) {
+    rv = rn_stream_reserve(quic_stream, frame_len);
+    if (rv != RPCNET_OK) {
         rn_stream_reset(quic_stream, RN_H3_REQUEST_CANCELLED);
-        return RPCNET_ERR_LIMIT;
+        return rv == RPCNET_ERR_AGAIN ? RPCNET_ERR_LIMIT : rv;
     }
     rn_h3_stream *stream = rn_h3_stream_new(session, quic_stream, true);
     if (stream == NULL) {
@@ -337,9 +341,17 @@ static size_t cut_pieces(rn_bytes *out, const rn_bytes *pieces, size_t count, si
     return used;
 }
 
-static int send_body(rn_h3_stream *stream, const rn_bytes *pieces, size_t count, bool end) {
+/* `len`: of all pieces. */
+static int send_body(rn_h3_stream *stream, const rn_bytes *pieces, size_t count, size_t len,
+                     bool end) {
     rn_h3_session *session = stream->session;
-    int rv = nghttp3_conn_resume_stream(session->http, stream->id);
+    size_t room = rn_stream_room(stream->stream);
+    size_t frame = len + DATA_HEADER_MAX < room ? len + DATA_HEADER_MAX : room;
+    int rv = rn_stream_reserve(stream->stream, frame);
+    if (rv != RPCNET_OK) {
+        return rv;
+    }
+    rv = nghttp3_conn_resume_stream(session->http, stream->id);
     if (rv != 0) {
         rn_h3_session_fail(session, rv);
         return RPCNET_ERR_MEMORY;
@@ -368,7 +380,7 @@ int rn_h3_send(rn_h3_stream *stream, const rn_bytes *pieces, size_t count, bool 
     }
     size_t fits = body_that_fits(rn_stream_room(stream->stream));
     if (len <= fits) {
-        rv = send_body(stream, pieces, count, end);
+        rv = send_body(stream, pieces, count, len, end);
         *taken = rv == RPCNET_OK ? len : 0;
         return rv;
     }
@@ -377,7 +389,7 @@ int rn_h3_send(rn_h3_stream *stream, const rn_bytes *pieces, size_t count, bool 
         return rv;
     }
     rn_bytes part[RN_H3_PIECES_MAX];
-    rv = send_body(stream, part, cut_pieces(part, pieces, count, fits), false);
+    rv = send_body(stream, part, cut_pieces(part, pieces, count, fits), fits, false);
     *taken = rv == RPCNET_OK ? fits : 0;
     return rv;
 }

@@ -114,6 +114,10 @@ size_t rn_stream_room(const rn_stream *stream) {
     return rn_send_ring_room(&stream->ring);
 }
 
+int rn_stream_reserve(rn_stream *stream, size_t len) {
+    return rn_send_ring_reserve(&stream->ring, len);
+}
+
 int rn_stream_write(rn_stream *stream, const rn_bytes *pieces, size_t count, bool fin) {
     if (stream->write_closed || stream->finish || stream->conn->quic == NULL) {
         return RPCNET_ERR_CLOSED;

@@ -10,26 +10,34 @@ void rn_send_ring_init(rn_send_ring *ring, size_t limit) {
     *ring = (rn_send_ring){.limit = limit};
 }
 
-void rn_send_ring_fini(rn_send_ring *ring) {
-    for (rn_send_chunk *chunk = ring->first, *after; chunk != NULL; chunk = after) {
+static void free_chunks(rn_send_chunk *chunk) {
+    for (rn_send_chunk *after; chunk != NULL; chunk = after) {
         after = chunk->next;
         free(chunk);
     }
-    free(ring->spare);
+}
+
+void rn_send_ring_fini(rn_send_ring *ring) {
+    free_chunks(ring->first);
+    free_chunks(ring->spare);
     *ring = (rn_send_ring){0};
+}
+
+static rn_send_chunk *new_chunk(size_t size) {
+    rn_send_chunk *chunk = malloc(sizeof *chunk + size);
+    if (chunk != NULL) {
+        chunk->size = size;
+        chunk->next = NULL;
+    }
+    return chunk;
 }
 
 static rn_send_chunk *take_chunk(rn_send_ring *ring, size_t size) {
     rn_send_chunk *chunk = ring->spare;
-    if (chunk != NULL) {
-        ring->spare = NULL;
-    } else {
-        chunk = malloc(sizeof *chunk + size);
-        if (chunk == NULL) {
-            return NULL;
-        }
-        chunk->size = size;
+    if (chunk == NULL) {
+        return new_chunk(size);
     }
+    ring->spare = chunk->next;
     chunk->next = NULL;
     return chunk;
 }
@@ -47,24 +55,43 @@ static size_t tail_room(const rn_send_ring *ring) {
     return ring->last == NULL ? 0 : (size_t)(ring->last_offset + ring->last->size - ring->end);
 }
 
-/* Makes room for `len` bytes; on failure the chunks that were added stay empty at the end and are
- * taken away again. */
-static int reserve(rn_send_ring *ring, size_t len, rn_send_chunk **added) {
+static size_t chunk_size(const rn_send_ring *ring, size_t len) {
     bool small = ring->first == NULL && len <= RN_SEND_CHUNK_SMALL_BYTES;
-    size_t size = small ? RN_SEND_CHUNK_SMALL_BYTES : RN_SEND_CHUNK_BYTES;
+    return small ? RN_SEND_CHUNK_SMALL_BYTES : RN_SEND_CHUNK_BYTES;
+}
+
+/* Chunks that with what is left of the last one take `len` bytes. */
+static int take_chunks(rn_send_ring *ring, size_t len, rn_send_chunk **added) {
+    size_t size = chunk_size(ring, len);
     *added = NULL;
     rn_send_chunk **link = added;
-    for (size_t have = tail_room(ring); have < len; have += size) {
+    for (size_t have = tail_room(ring); have < len;) {
         *link = take_chunk(ring, size);
         if (*link == NULL) {
-            while (*added != NULL) {
-                rn_send_chunk *chunk = *added;
-                *added = chunk->next;
-                free(chunk);
-            }
+            free_chunks(*added);
             return RPCNET_ERR_MEMORY;
         }
+        have += (*link)->size;
         link = &(*link)->next;
+    }
+    return RPCNET_OK;
+}
+
+int rn_send_ring_reserve(rn_send_ring *ring, size_t len) {
+    size_t size = chunk_size(ring, len);
+    size_t have = tail_room(ring);
+    if (len > rn_send_ring_room(ring)) {
+        return RPCNET_ERR_AGAIN;
+    }
+    rn_send_chunk **link = &ring->spare;
+    for (; have < len; link = &(*link)->next) {
+        if (*link == NULL) {
+            *link = new_chunk(size);
+        }
+        if (*link == NULL) {
+            return RPCNET_ERR_MEMORY;
+        }
+        have += (*link)->size;
     }
     return RPCNET_OK;
 }
@@ -86,7 +113,7 @@ int rn_send_ring_append(rn_send_ring *ring, const rn_bytes *pieces, size_t count
         return RPCNET_ERR_AGAIN;
     }
     rn_send_chunk *added;
-    int result = reserve(ring, total, &added);
+    int result = take_chunks(ring, total, &added);
     if (result != RPCNET_OK) {
         return result;
     }
@@ -101,7 +128,7 @@ int rn_send_ring_append(rn_send_ring *ring, const rn_bytes *pieces, size_t count
         for (size_t left = pieces[i].len; left > 0;) {
             size_t room = tail_room(ring);
             if (room == 0) {
-                assert(added != NULL); /* reserve has counted */
+                assert(added != NULL); /* take_chunks has counted */
                 ring->last_offset += ring->last->size;
                 ring->last->next = added;
                 ring->last = added;
@@ -159,6 +186,7 @@ static void drop_first(rn_send_ring *ring) {
         ring->cursor = NULL;
     }
     if (ring->spare == NULL && chunk->size == RN_SEND_CHUNK_BYTES) {
+        chunk->next = NULL;
         ring->spare = chunk;
     } else {
         free(chunk);

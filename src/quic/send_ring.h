@@ -33,7 +33,7 @@ typedef struct rn_send_ring {
     rn_send_chunk *first; /* holds `start` */
     rn_send_chunk *last;
     rn_send_chunk *cursor;  /* holds `next`; NULL when next is beyond the last chunk's bytes */
-    rn_send_chunk *spare;   /* not a small one */
+    rn_send_chunk *spare;   /* chunks to be taken before new ones are allocated */
     uint64_t first_offset;  /* of first->bytes[0]; those of the others follow */
     uint64_t last_offset;   /* of last->bytes[0] */
     uint64_t cursor_offset; /* of cursor->bytes[0] */
@@ -58,6 +58,10 @@ static inline size_t rn_send_ring_unsent(const rn_send_ring *ring) {
 
 /* Appends all the bytes or nothing: RPCNET_ERR_AGAIN (no room), RPCNET_ERR_MEMORY. */
 int rn_send_ring_append(rn_send_ring *ring, const rn_bytes *pieces, size_t count);
+
+/* Takes the memory for `len` more bytes now: appending them does not fail for lack of it. For who
+ * cannot go back once the bytes are made. RPCNET_ERR_AGAIN, RPCNET_ERR_MEMORY. */
+int rn_send_ring_reserve(rn_send_ring *ring, size_t len);
 
 /* The first unsent bytes; returns how many spans (0: nothing unsent). They stay where they are
  * until released. */

@@ -523,6 +523,13 @@ size_t rn_stream_room(const rn_stream *stream) {
     return stream->conn->link->options.ring - stream->out.len - stream->unacked;
 }
 
+int rn_stream_reserve(rn_stream *stream, size_t len) {
+    if (len > rn_stream_room(stream)) {
+        return RPCNET_ERR_AGAIN;
+    }
+    return stream->conn->writes_fail ? RPCNET_ERR_MEMORY : RPCNET_OK;
+}
+
 int rn_stream_write(rn_stream *stream, const rn_bytes *pieces, size_t count, bool fin) {
     size_t len = 0;
     for (size_t i = 0; i < count; i++) {

@@ -40,7 +40,8 @@ void fake_conn_hold_acks(rn_conn *conn, bool hold);
 /* The connection is lost for this end; its handler is called inside. */
 void fake_conn_lose(rn_conn *conn, enum rn_close_cause cause, const char *text);
 void fake_conn_set_now(rn_conn *conn, uint64_t now);
-void fake_conn_fail_writes(rn_conn *conn, bool fail); /* rn_stream_write: RPCNET_ERR_MEMORY */
+/* rn_stream_reserve and _write: RPCNET_ERR_MEMORY. */
+void fake_conn_fail_writes(rn_conn *conn, bool fail);
 
 /* What has been given back, less what came: 0 when every byte's window is returned. */
 size_t fake_conn_unconsumed(const rn_conn *conn);

@@ -239,14 +239,46 @@ static void trailers_wait_for_room(void **state) {
     peers_del(p);
 }
 
+/* What a stream cannot send for lack of memory is that stream's alone. */
 static void memory_runs_out(void **state) {
     (void)state;
     peers *p = peers_new(NULL);
     heard *h = send_request(p, false);
+    rn_h3_field fields[REQUEST_FIELDS];
+    rn_h3_stream *stream = NULL;
+    request_fields(fields);
     fake_conn_fail_writes(fake_link_client(p->link), true);
     assert_int_equal(send_text(h, "x", false), RPCNET_ERR_MEMORY);
-    assert_int_equal(send_text(h, "x", false), RPCNET_ERR_CLOSED);
+    assert_int_equal(rn_h3_request(p->client.session, fields, REQUEST_FIELDS, true, &heard_handler,
+                                   NULL, &stream),
+                     RPCNET_ERR_MEMORY);
+    assert_null(stream);
+    fake_conn_fail_writes(fake_link_client(p->link), false);
+    assert_int_equal(send_text(h, "y", true), RPCNET_OK);
     fake_link_run(p->link);
+    heard *s = &p->server.streams[0];
+    assert_int_equal(s->body.len, 1);
+    fake_conn_fail_writes(fake_link_server(p->link), true);
+    rn_h3_field status = field(":status", "200");
+    assert_int_equal(rn_h3_respond(s->stream, &status, 1, true), RPCNET_ERR_MEMORY);
+    fake_conn_fail_writes(fake_link_server(p->link), false);
+    assert_int_equal(rn_h3_respond(s->stream, &status, 1, true), RPCNET_OK);
+    fake_link_run(p->link);
+    assert_int_equal(h->ends, 1);
+    assert_int_equal(p->client.closes, 0);
+    peers_del(p);
+}
+
+/* What the session as a whole has to say is not to be missed. */
+static void memory_runs_out_for_the_session(void **state) {
+    (void)state;
+    peers *p = peers_new(NULL);
+    heard *h = send_request(p, false);
+    fake_link_run(p->link);
+    fake_conn_fail_writes(fake_link_server(p->link), true);
+    assert_int_equal(rn_h3_session_goaway(p->server.session, false), RPCNET_ERR_MEMORY);
+    fake_link_run(p->link);
+    assert_int_equal(p->server.closes, 1);
     assert_int_equal(p->client.closes, 1);
     assert_int_equal(p->client.close.code, RN_H3_INTERNAL_ERROR);
     assert_true(h->closed_by_connection);
@@ -433,6 +465,7 @@ int main(void) {
         cmocka_unit_test(a_large_body_over_a_small_ring),
         cmocka_unit_test(trailers_wait_for_room),
         cmocka_unit_test(memory_runs_out),
+        cmocka_unit_test(memory_runs_out_for_the_session),
         cmocka_unit_test(requests_need_an_established_session),
         cmocka_unit_test(the_order_of_a_response),
         cmocka_unit_test(the_peers_limit_on_streams),

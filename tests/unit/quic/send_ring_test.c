@@ -62,6 +62,10 @@ static void agrees_with_offsets(void **state) {
                 size_t len = next_random(&random) % most;
                 size_t room = rn_send_ring_room(&ring);
                 uint64_t end = ring.end;
+                if (next_random(&random) % 2 == 0) {
+                    assert_int_equal(rn_send_ring_reserve(&ring, len),
+                                     len <= room ? RPCNET_OK : RPCNET_ERR_AGAIN);
+                }
                 int result = append(&ring, len);
                 assert_int_equal(result, len <= room ? RPCNET_OK : RPCNET_ERR_AGAIN);
                 assert_int_equal(ring.end - end, len <= room ? len : 0);
