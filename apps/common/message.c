@@ -1,4 +1,4 @@
-/* message: protobuf-c's packing with results instead of assumptions. */
+/* message: protobuf-c's packing and reading with results instead of assumptions. */
 #include "common/message.h"
 
 #include <stdlib.h>
@@ -30,4 +30,25 @@ int rn_message_send(rpcnet_call *call, const ProtobufCMessage *message) {
     int result = rpcnet_call_send(call, large, len);
     free(large);
     return result;
+}
+
+static void *take(void *user, size_t size) {
+    rn_message_memory *memory = user;
+    void *block = malloc(size);
+    memory->failed |= block == NULL;
+    return block;
+}
+
+static void give_back(void *user, void *block) {
+    (void)user;
+    free(block);
+}
+
+void rn_message_memory_init(rn_message_memory *memory) {
+    *memory = (rn_message_memory){
+        .allocator = {.alloc = take, .free = give_back, .allocator_data = memory}};
+}
+
+int rn_message_error(const rn_message_memory *memory) {
+    return memory->failed ? RPCNET_ERR_MEMORY : RPCNET_ERR_PARSE;
 }

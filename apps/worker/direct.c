@@ -13,12 +13,15 @@ static void on_message(rpcnet_call *call, const void *data, size_t len, void *us
         return;
     }
     const char *refusal = rn_task_refusal(worker);
+    int result = RPCNET_OK;
     if (task->running) {
         rn_task_end(task, RPCNET_GRPC_INVALID_ARGUMENT, "the call has more than one request");
     } else if (refusal != NULL) {
         rn_task_end(task, RPCNET_GRPC_UNAVAILABLE, refusal);
-    } else if (rn_generator_start(&task->generator, worker->model, rn_bytes_of(data, len)) !=
-               RPCNET_OK) {
+    } else if ((result = rn_generator_start(&task->generator, worker->model,
+                                            rn_bytes_of(data, len))) == RPCNET_ERR_MEMORY) {
+        rn_task_end(task, RPCNET_GRPC_RESOURCE_EXHAUSTED, "out of memory");
+    } else if (result != RPCNET_OK) {
         rn_task_end(task, RPCNET_GRPC_INVALID_ARGUMENT, "the request is no GenerateRequest");
     } else {
         worker->counters.direct_calls++;

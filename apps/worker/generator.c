@@ -23,10 +23,12 @@ static void keep_prompt(rn_generator *generator, rn_bytes prompt) {
 }
 
 int rn_generator_start(rn_generator *generator, const rn_model *model, rn_bytes request) {
+    rn_message_memory memory;
+    rn_message_memory_init(&memory);
     ConnectionSwap__GenerateRequest *message =
-        connection_swap__generate_request__unpack(NULL, request.len, request.data);
+        connection_swap__generate_request__unpack(&memory.allocator, request.len, request.data);
     if (message == NULL) {
-        return RPCNET_ERR_PARSE;
+        return rn_message_error(&memory);
     }
     rn_bytes prompt = rn_bytes_text(message->prompt);
     *generator = (rn_generator){.model = model, .tokens = message->tokens};
@@ -34,7 +36,7 @@ int rn_generator_start(rn_generator *generator, const rn_model *model, rn_bytes 
     generator->pace_ns = pace_us * RN_MICROSECOND;
     keep_prompt(generator, prompt);
     rn_generation_start(&generator->generation, model, prompt, message->seed);
-    connection_swap__generate_request__free_unpacked(message, NULL);
+    connection_swap__generate_request__free_unpacked(message, &memory.allocator);
     return RPCNET_OK;
 }
 
@@ -55,10 +57,12 @@ static int add_text(rn_generator *generator, rn_bytes bytes) {
 }
 
 int rn_generator_chat(rn_generator *generator, rn_bytes bytes) {
+    rn_message_memory memory;
+    rn_message_memory_init(&memory);
     ConnectionSwap__ChatMessage *message =
-        connection_swap__chat_message__unpack(NULL, bytes.len, bytes.data);
+        connection_swap__chat_message__unpack(&memory.allocator, bytes.len, bytes.data);
     if (message == NULL) {
-        return RPCNET_ERR_PARSE;
+        return rn_message_error(&memory);
     }
     rn_bytes words = rn_bytes_text(message->text);
     int result = RPCNET_OK;
@@ -74,7 +78,7 @@ int rn_generator_chat(rn_generator *generator, rn_bytes bytes) {
     if (result == RPCNET_OK) {
         generator->tokens += message->tokens;
     }
-    connection_swap__chat_message__free_unpacked(message, NULL);
+    connection_swap__chat_message__free_unpacked(message, &memory.allocator);
     return result;
 }
 
@@ -106,10 +110,15 @@ static size_t mix(const rn_generator *generator, uint64_t token, rn_generation *
 }
 
 static int feed(rn_generator *generator, rn_bytes bytes) {
+    rn_message_memory memory;
+    rn_message_memory_init(&memory);
     ConnectionSwap__GenerateResponse *response =
-        connection_swap__generate_response__unpack(NULL, bytes.len, bytes.data);
+        connection_swap__generate_response__unpack(&memory.allocator, bytes.len, bytes.data);
+    if (response == NULL) {
+        return rn_message_error(&memory);
+    }
     int result = RPCNET_ERR_PARSE;
-    if (response == NULL || generator->done) {
+    if (generator->done) {
         goto out;
     }
     if (response->frame_case == CONNECTION_SWAP__GENERATE_RESPONSE__FRAME_TOKEN) {
@@ -127,7 +136,7 @@ static int feed(rn_generator *generator, rn_bytes bytes) {
         result = RPCNET_OK;
     }
 out:
-    connection_swap__generate_response__free_unpacked(response, NULL);
+    connection_swap__generate_response__free_unpacked(response, &memory.allocator);
     return result;
 }
 
@@ -150,8 +159,9 @@ int rn_generator_resume(rn_generator *generator, const rn_assignment *assignment
     rn_repeated walk = assignment->delivered;
     rn_bytes message;
     while (rn_repeated_next(&walk, &message)) {
-        if (feed(generator, message) != RPCNET_OK) {
-            return RPCNET_ERR_PARSE;
+        int result = feed(generator, message);
+        if (result != RPCNET_OK) {
+            return result;
         }
     }
     return rn_generator_sequence(generator) == assignment->next_sequence ? RPCNET_OK

@@ -35,7 +35,7 @@ typedef struct rn_generator {
     char prompt_value[RN_GENERATOR_PROMPT_SHOWN]; /* the same as a value of a log line */
 } rn_generator;
 
-/* Begins with a GenerateRequest. RPCNET_ERR_PARSE. */
+/* Begins with a GenerateRequest. RPCNET_ERR_PARSE, RPCNET_ERR_MEMORY. */
 int rn_generator_start(rn_generator *generator, const rn_model *model, rn_bytes request);
 
 /* Begins a chat; what the client has said comes next. */
@@ -51,7 +51,7 @@ void rn_generator_fini(rn_generator *generator);
 
 /* Goes on from where the assignment stands, of a chat after all messages of the client that the
  * assignment has. RPCNET_ERR_PARSE: the checkpoint or what was delivered
- * does not belong to this request or is damaged. */
+ * does not belong to this request or is damaged. RPCNET_ERR_MEMORY. */
 int rn_generator_resume(rn_generator *generator, const rn_assignment *assignment);
 
 /* Number of the message that rn_generator_next makes. */

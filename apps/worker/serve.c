@@ -39,6 +39,16 @@ static void refuse(rn_task *task, const char *reason) {
     rn_task_end(task, RPCNET_GRPC_OK, NULL);
 }
 
+/* Without memory to go on: another worker may have it. */
+static void hand_on(rn_task *task) {
+    static const char why[] = "out of memory";
+    if (task->serving.answered) {
+        rn_task_give_back(task, why, false);
+    } else {
+        refuse(task, why);
+    }
+}
+
 /* A request that kills its workers, for trying out what the director does about it. */
 static void die_if_told(const rn_task *task) {
     const char *prompt = task->worker->config.die_on_prompt;
@@ -52,7 +62,12 @@ static void die_if_told(const rn_task *task) {
 static void begin(rn_task *task, const rn_assignment *assignment) {
     const rn_worker *worker = task->worker;
     die_if_told(task);
-    if (assignment != NULL && rn_generator_resume(&task->generator, assignment) != RPCNET_OK) {
+    int result = assignment != NULL ? rn_generator_resume(&task->generator, assignment) : RPCNET_OK;
+    if (result == RPCNET_ERR_MEMORY) {
+        hand_on(task);
+        return;
+    }
+    if (result != RPCNET_OK) {
         log_task(task, RN_LOG_ERROR, "what was delivered so far does not belong to the request");
         send_done(task, RPCNET_GRPC_DATA_LOSS,
                   "what was delivered so far does not belong to the request");
@@ -67,8 +82,11 @@ static void begin(rn_task *task, const rn_assignment *assignment) {
 }
 
 static void begin_generate(rn_task *task, rn_bytes request, const rn_assignment *assignment) {
-    if (rn_generator_start(&task->generator, task->worker->model, request) == RPCNET_OK) {
+    int result = rn_generator_start(&task->generator, task->worker->model, request);
+    if (result == RPCNET_OK) {
         begin(task, assignment);
+    } else if (result == RPCNET_ERR_MEMORY) {
+        hand_on(task);
     } else {
         send_done(task, RPCNET_GRPC_INVALID_ARGUMENT, "the request is no GenerateRequest");
     }
@@ -82,6 +100,8 @@ static bool add_chat(rn_task *task, rn_bytes message) {
     }
     if (result == RPCNET_ERR_PARSE) {
         send_done(task, RPCNET_GRPC_INVALID_ARGUMENT, "the message is no ChatMessage");
+    } else if (result == RPCNET_ERR_MEMORY) {
+        hand_on(task);
     } else {
         send_done(task, RPCNET_GRPC_RESOURCE_EXHAUSTED, "more messages than can wait");
     }

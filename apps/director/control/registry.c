@@ -106,14 +106,20 @@ static void register_worker(rn_control *control, rpcnet_call *call,
 }
 
 static void register_message(rpcnet_call *call, const void *data, size_t len, void *user) {
+    rn_message_memory memory;
+    rn_message_memory_init(&memory);
     ConnectionSwap__RegisterRequest *request =
-        connection_swap__register_request__unpack(NULL, len, data);
+        connection_swap__register_request__unpack(&memory.allocator, len, data);
+    if (request == NULL && memory.failed) {
+        refuse(call, RPCNET_GRPC_RESOURCE_EXHAUSTED, "out of memory");
+        return;
+    }
     if (request == NULL) {
         refuse(call, RPCNET_GRPC_INVALID_ARGUMENT, "the request is malformed");
         return;
     }
     register_worker(user, call, request);
-    connection_swap__register_request__free_unpacked(request, NULL);
+    connection_swap__register_request__free_unpacked(request, &memory.allocator);
 }
 
 static void end_without_message(rpcnet_call *call, void *user) {
@@ -178,15 +184,20 @@ static bool bind_report(report *r, uint64_t registration) {
 
 static void report_message(rpcnet_call *call, const void *data, size_t len, void *user) {
     report *r = user;
-    ConnectionSwap__WorkerReport *message = connection_swap__worker_report__unpack(NULL, len, data);
+    rn_message_memory memory;
+    rn_message_memory_init(&memory);
+    ConnectionSwap__WorkerReport *message =
+        connection_swap__worker_report__unpack(&memory.allocator, len, data);
     if (message == NULL) {
-        rpcnet_call_finish(call, RPCNET_GRPC_INVALID_ARGUMENT, "the report is malformed", NULL);
+        rpcnet_call_finish(
+            call, memory.failed ? RPCNET_GRPC_RESOURCE_EXHAUSTED : RPCNET_GRPC_INVALID_ARGUMENT,
+            memory.failed ? "out of memory" : "the report is malformed", NULL);
         report_ended(r);
         return;
     }
     bool first = r->entry == NULL;
     if (first && !bind_report(r, message->registration)) {
-        connection_swap__worker_report__free_unpacked(message, NULL);
+        connection_swap__worker_report__free_unpacked(message, &memory.allocator);
         rpcnet_call_finish(call, RPCNET_GRPC_FAILED_PRECONDITION, "register first", NULL);
         report_ended(r);
         return;
@@ -197,7 +208,7 @@ static void report_message(rpcnet_call *call, const void *data, size_t len, void
     entry->streams = message->streams;
     entry->draining = message->draining != 0;
     entry->recovering = message->recovering != 0;
-    connection_swap__worker_report__free_unpacked(message, NULL);
+    connection_swap__worker_report__free_unpacked(message, &memory.allocator);
     if (changed) {
         RN_INFO(r->control->env->log, target,
                 "worker.addr=%s worker.label=%s draining=%s recovering=%s worker reports",
