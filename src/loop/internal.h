@@ -10,6 +10,10 @@
 #include "base/list.h"
 #include "loop/loop.h"
 
+/* libuv ends the process when it has no memory to watch one more descriptor: its table of them
+ * grows to twice its size. So it is asked for before (base/headroom.h). */
+enum { RN_LOOP_HEADROOM_BYTES = 256 * 1024 };
+
 /* Work put off to the next turn, so that a caller is not called back from its own call. */
 typedef struct rn_loop_deferred {
     rn_list link; /* in rn_loop.deferred while waiting */

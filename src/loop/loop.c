@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/headroom.h"
 #include "loop/internal.h"
 #include "rpcnet/error.h"
 
@@ -161,7 +162,7 @@ int rn_loop_new(rn_loop **out, const rn_loop_options *options) {
     if (result != RPCNET_OK) {
         return result;
     }
-    rn_loop *loop = calloc(1, sizeof *loop);
+    rn_loop *loop = rn_headroom(RN_LOOP_HEADROOM_BYTES) ? calloc(1, sizeof *loop) : NULL;
     if (loop == NULL) {
         return RPCNET_ERR_MEMORY;
     }

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/headroom.h"
 #include "loop/internal.h"
 #include "rpcnet/error.h"
 
@@ -112,7 +113,7 @@ int rn_udp_open(rn_env *env, const rn_udp_options *options, const rn_udp_handler
     if (loop->batch == NULL && rn_udp_batch_new(&loop->batch) != RPCNET_OK) {
         return RPCNET_ERR_MEMORY;
     }
-    rn_udp *udp = calloc(1, sizeof *udp);
+    rn_udp *udp = rn_headroom(RN_LOOP_HEADROOM_BYTES) ? calloc(1, sizeof *udp) : NULL;
     if (udp == NULL) {
         return RPCNET_ERR_MEMORY;
     }

@@ -1,6 +1,7 @@
 /* Watches: descriptors of others that the loop waits for along with its own. */
 #include <stdlib.h>
 
+#include "base/headroom.h"
 #include "loop/internal.h"
 #include "rpcnet/error.h"
 
@@ -24,7 +25,7 @@ static void on_readable(uv_poll_t *handle, int status, int events) {
 int rn_loop_watch_new(rn_loop_watch **out, rn_loop *loop, int fd, rn_loop_watch_fn *fn,
                       void *user) {
     *out = NULL;
-    rn_loop_watch *watch = calloc(1, sizeof *watch);
+    rn_loop_watch *watch = rn_headroom(RN_LOOP_HEADROOM_BYTES) ? calloc(1, sizeof *watch) : NULL;
     if (watch == NULL) {
         return RPCNET_ERR_MEMORY;
     }
