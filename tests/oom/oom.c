@@ -241,6 +241,16 @@ void rn_oom_end(void) {
     oom.counting = false;
 }
 
+bool rn_oom_pause(void) {
+    bool counting = oom.counting;
+    oom.counting = false;
+    return counting;
+}
+
+void rn_oom_resume(bool counting) {
+    oom.counting = counting;
+}
+
 uint64_t rn_oom_failures(void) {
     return oom.failures;
 }

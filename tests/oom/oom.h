@@ -30,8 +30,9 @@
 enum rn_oom_kind { RN_OOM_OURS, RN_OOM_LIBRARIES };
 
 /* Libraries whose allocations fail with RN_OOM_LIBRARIES: part of a file's name. GnuTLS is none of
- * them: libtasn1 and GMP, on which it stands, crash or end the process. The product asks whether
- * there is memory before it lets GnuTLS work (base/headroom.h). */
+ * them: libtasn1 and GMP, on which it stands, crash or end the process; nor is libuv, which ends it
+ * where it cannot watch a descriptor. The product asks whether there is memory before it lets them
+ * work (base/headroom.h). */
 #define RN_OOM_SANS_IO "libngtcp2,libnghttp3,libprotobuf-c"
 
 typedef struct rn_oom_case {
@@ -51,6 +52,9 @@ int rn_oom_teardown(void **state);
 /* From here on allocations count; up to here they do. */
 void rn_oom_begin(void);
 void rn_oom_end(void);
+/* What a test does in between for itself: what lies between the two does not count. */
+bool rn_oom_pause(void);
+void rn_oom_resume(bool counting); /* what rn_oom_pause returned */
 /* How many failed in this run. */
 uint64_t rn_oom_failures(void);
 /* So many are asked to fail, one after another. */
