@@ -98,8 +98,10 @@ static bool is_crowded(const rn_endpoint *endpoint, const rn_datagram *datagram)
 static void receive_initial(rn_endpoint *endpoint, const rn_datagram *datagram) {
     const rn_quic_limits *limits = &endpoint->config.limits;
     ngtcp2_pkt_hd header;
+    /* The library lets a client with a token choose a shorter id, even an empty one. */
     if (datagram->len < INITIAL_DATAGRAM_MIN ||
-        ngtcp2_accept(&header, datagram->data, datagram->len) != 0) {
+        ngtcp2_accept(&header, datagram->data, datagram->len) != 0 ||
+        header.dcid.datalen < NGTCP2_MIN_INITIAL_DCIDLEN) {
         endpoint->stats.datagrams_dropped++;
         return;
     }

@@ -356,6 +356,42 @@ static void retry_tokens(void **state) {
     beside_end(w, &honest);
 }
 
+/* A client chooses an id of eight bytes at least (RFC 9000, section 7.2), whatever it brings along.
+ * With one that is empty all such clients would be one connection. */
+static void first_ids_that_are_too_short(void **state) {
+    static const uint8_t token[] = {0x01};
+    static const uint8_t ping[] = {0x01};
+    probe honest;
+    world *w = beside_start(&honest);
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        static raw_peer peer;
+        static const size_t lengths[] = {0, 1, 7, 8};
+        uint8_t packet[FORGE_DATAGRAM_MAX];
+        rpcnet_server_stats before;
+        rpcnet_server_stats after;
+        beside_attach(w, &peer, "h3");
+        peer.deaf = true;
+        forge_initial_options options = {.destination_len = lengths[i],
+                                         .source_len = 8,
+                                         .token = rn_bytes_of(token, sizeof token),
+                                         .frames = rn_bytes_of(ping, sizeof ping),
+                                         .pad = true};
+        rpcnet_server_get_stats(w->server, &before);
+        for (unsigned again = 0; again < 2; again++) {
+            forge_send(&peer, packet, forge_initial(&options, packet));
+            run_ms(w, 20000); /* the handshake's timeout */
+        }
+        rpcnet_server_get_stats(w->server, &after);
+        bool taken = lengths[i] >= 8;
+        assert_int_equal(after.connections_accepted - before.connections_accepted, taken ? 2 : 0);
+        assert_int_equal(after.datagrams_dropped - before.datagrams_dropped, taken ? 0 : 2);
+        beside_detach(&peer);
+        beside_check(w, &honest);
+    }
+    beside_end(w, &honest);
+}
+
 /* ---- transport parameters ---- */
 
 typedef struct parameters {
@@ -474,10 +510,11 @@ static void no_common_protocol(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(frames_of_a_client),          cmocka_unit_test(the_window_of_all_streams),
-        cmocka_unit_test(connection_ids_without_end),  cmocka_unit_test(forged_initial_packets),
-        cmocka_unit_test(a_first_packet_that_is_none), cmocka_unit_test(retry_tokens),
-        cmocka_unit_test(transport_parameters),        cmocka_unit_test(no_common_protocol),
+        cmocka_unit_test(frames_of_a_client),           cmocka_unit_test(the_window_of_all_streams),
+        cmocka_unit_test(connection_ids_without_end),   cmocka_unit_test(forged_initial_packets),
+        cmocka_unit_test(a_first_packet_that_is_none),  cmocka_unit_test(retry_tokens),
+        cmocka_unit_test(first_ids_that_are_too_short), cmocka_unit_test(transport_parameters),
+        cmocka_unit_test(no_common_protocol),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
