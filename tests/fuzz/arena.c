@@ -5,7 +5,7 @@
 
 #include "rpcnet/error.h"
 
-enum { STEPS_MAX = 300, TIME_MAX_MS = 4000, PAIRS_MAX = 4, PATH_TEXT_MAX = 1024 };
+enum { STEPS_MAX = 300, TIME_MAX_MS = 4000, PAIRS_MAX = 8, PATH_TEXT_MAX = 1024 };
 
 typedef struct pair {
     const char *name;
@@ -86,9 +86,10 @@ static void on_accepted(rn_endpoint *endpoint, rn_conn *conn, void *user) {
     }
 }
 
-static void open_port(arena *a, const char *alpn, bool server) {
+static void open_port(arena *a, const char *alpn, const char *name) {
+    bool server = name != NULL;
     rn_port_config config = {.endpoint = {.env = a->env,
-                                          .tls = arena_tls(server ? "director" : NULL),
+                                          .tls = arena_tls(name),
                                           .alpn = alpn,
                                           .accept = server,
                                           .limits = RN_QUIC_LIMITS_DEFAULT,
@@ -101,14 +102,14 @@ static void open_port(arena *a, const char *alpn, bool server) {
     assert(rn_port_new(&a->port, &config) == RPCNET_OK);
 }
 
-void arena_peer_listen(arena *a, const char *alpn) {
-    open_port(a, alpn, true);
+void arena_peer_listen(arena *a, const char *alpn, const char *name) {
+    open_port(a, alpn, name);
 }
 
 void arena_peer_connect(arena *a, const char *alpn) {
     rn_connect_options options = {.expect = {.identity = ARENA_IDENTITY}};
     rn_conn *conn = NULL;
-    open_port(a, alpn, false);
+    open_port(a, alpn, NULL);
     options.local = *rn_port_address(a->port);
     assert(rn_address_parse(&options.remote, ARENA_SERVER) == RPCNET_OK);
     assert(rn_endpoint_connect(rn_port_endpoint(a->port), &options, &conn) == RPCNET_OK);
@@ -141,7 +142,7 @@ static void set_network(arena *a, uint8_t what) {
 static void rebind(arena *a) {
     char outer[RN_ADDRESS_TEXT_MAX];
     (void)snprintf(outer, sizeof outer, "203.0.113.7:%u", 4000 + a->rebinds++);
-    (void)rn_sim_rebind(a->env, 0, outer);
+    (void)rn_sim_rebind(a->env, rn_address_port(rn_port_address(a->port)), outer);
 }
 
 void arena_play(arena *a, fuzz_input *input) {

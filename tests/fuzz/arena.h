@@ -36,9 +36,9 @@ rn_tls_context *arena_tls(const char *name);
 void arena_init(arena *a);
 void arena_fini(arena *a); /* what lives on the envs must be gone, but for the peer */
 
-/* The peer connects to ARENA_SERVER, or listens there. */
+/* The peer connects to ARENA_SERVER, or listens at port 61000 of its machine with that pair. */
 void arena_peer_connect(arena *a, const char *alpn);
-void arena_peer_listen(arena *a, const char *alpn);
+void arena_peer_listen(arena *a, const char *alpn, const char *name);
 /* Waits for the peer's handshake. False: it failed. */
 bool arena_establish(arena *a);
 

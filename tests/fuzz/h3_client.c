@@ -75,7 +75,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     scene *s = calloc(1, sizeof *s);
     assert(s != NULL);
     arena_init(&s->arena);
-    arena_peer_listen(&s->arena, "h3");
+    arena_peer_listen(&s->arena, "h3", "director");
     start(s);
     assert(arena_establish(&s->arena));
     rn_sim_run_for(s->arena.sim, 20 * RN_MILLISECOND);

@@ -187,7 +187,7 @@ static void against_client(arena *a, fuzz_input *input) {
     rpcnet_channel_options_init(&options);
     options.credentials = arena_credentials(NULL);
     options.identity = ARENA_IDENTITY;
-    arena_peer_listen(a, "h3");
+    arena_peer_listen(a, "h3", "director");
     assert(rpcnet_channel_new(&channel, rn_sim_host_new(a->sim, ARENA_CLIENT_HOST),
                               ARENA_PEER_HOST ":61000", &options) == RPCNET_OK);
     assert(rpcnet_call_new(&call, channel, "/t/Echo", NULL, &callbacks, &statuses) == RPCNET_OK);

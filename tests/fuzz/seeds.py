@@ -403,8 +403,49 @@ def datagrams():
     write("datagrams", "own-token", b"\x01" + bytes([connect]) + piece(b"\x36" + b"t" * 40) + go * 10)
 
 
+def bad_worker():
+    """Steps of bad_worker.c. Calls 0 to 2 are two streams and the probes, in some order."""
+    (raw_bytes, say_step, event, checkpoint, done, failure, refused, reply, finish, cancel, mute, pause,
+     later, report_bytes, report, register, drain, restart, ask, hang_up) = range(20)
+    wait = bytes([later, 30])
+    both = lambda make: b"".join(make(call) for call in (0, 1, 2))
+    words = both(lambda call: bytes([say_step, call, 0]) + piece("dark ")) * 3
+    for what, data in {
+        "speaks": words + wait + bytes([ask, 0]) + wait + both(lambda call: bytes([done, call, 0]) + piece("ok")),
+        "gap": words + both(lambda call: bytes([say_step, call, 5]) + piece("x")) + wait,
+        "again": words + both(lambda call: bytes([say_step, call, 255]) + piece("x")) + wait,
+        "checkpoints": words + both(lambda call: bytes([checkpoint, call, 255]) + piece("state")) + wait
+                       + both(lambda call: bytes([failure, call, 1]) + piece("oops")) + wait,
+        "fails": both(lambda call: bytes([event, call]) + piece("connected")) + wait
+                 + both(lambda call: bytes([failure, call, 1]) + piece("oops \x1b[2J")) + wait * 3,
+        "drains": words + both(lambda call: bytes([failure, call, 3]) + piece("drain")) + bytes([report, 1]) + wait,
+        "refuses": both(lambda call: bytes([refused, call]) + piece("recovering")) + bytes([report, 2]) + wait * 4,
+        "hangs": words + bytes([mute]) + wait * 5 + bytes([mute]) + wait * 4,
+        "paused": words + bytes([pause]) + wait * 5 + bytes([pause]) + wait * 4,
+        "restarts": words + bytes([restart]) + wait * 3 + words,
+        "ends": words + both(lambda call: bytes([finish, call, 0])) + wait,
+        "cancels": words + both(lambda call: bytes([cancel, call])) + wait,
+        "bogus": both(lambda call: bytes([reply, call, 200])) + wait + both(lambda call: bytes([raw_bytes, call]) + piece(b"\xff\xff")) + wait,
+        "bytes": b"".join(both(lambda call, data=data: bytes([raw_bytes, call]) + piece(data))
+                          for data in worker_frames().values()) + wait,
+        "report": bytes([report_bytes]) + piece(b"\xff") + wait + bytes([register])
+                  + piece(message(_1="worker-b", _2="10.0.0.3:61000", _3="10.0.0.3:63001", _4=1)) + wait,
+        "label": bytes([register]) + piece(message(_1="worker-a", _2="10.0.0.4:62001", _3="10.0.0.4:63001", _4=1)) + wait,
+        "usurper": bytes([register]) + piece(message(_1="worker-b", _2="10.0.0.4:62001", _3="10.0.0.4:63001", _4=9))
+                   + wait * 4,
+        "elsewhere": bytes([register]) + piece(message(_1="worker-b", _2="0.0.0.0:1", _3="h:0", _4=2)) + wait
+                     + bytes([register]) + piece(b"\x0a\xff") + wait,
+        "drained": words + bytes([drain]) + wait * 6,
+        "hung-up": words + bytes([hang_up, 0, hang_up, 3]) + wait + words,
+    }.items():
+        write("bad_worker", what, b"\x00" + data)
+    _, server = peer_seeds(bytes([TIME, 20]))
+    for what, data in server.items():
+        write("bad_worker", f"h3-{what}", b"\x01" + data)
+
+
 def main():
-    for make in (address, arena, calls, datagrams, director_frame, framing,
+    for make in (address, arena, bad_worker, calls, datagrams, director_frame, framing,
                  h3_books, json, log_filter, metadata, quic_frames, secrets,
                  settings, status, timeout, tokens, worker_frame):
         make()
