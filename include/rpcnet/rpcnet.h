@@ -204,6 +204,9 @@ typedef struct rpcnet_limits {
     size_t connections_per_address; /* 0 */
     size_t calls_per_address;       /* 0 */
     size_t headers_max;             /* servers: bytes of a request's headers: 16 KiB */
+    /* Channels: keep_alive_ns while calls are open, 2 s; 0: keep_alive_ns holds then, too. A NAT
+     * that has forgotten a silent client leaves its server without a way to it. */
+    uint64_t keep_alive_calls_ns;
 } rpcnet_limits;
 
 void rpcnet_limits_init(rpcnet_limits *limits);

@@ -125,9 +125,7 @@ static int start_tls(rn_conn *conn, const rn_tls_expect *expect) {
         rn_tls_session_new(&conn->tls, config->tls, conn->server, expect, config->alpn, &events);
     if (result == RPCNET_OK) {
         ngtcp2_conn_set_tls_native_handle(conn->quic, rn_tls_session_native(conn->tls));
-        ngtcp2_conn_set_keep_alive_timeout(conn->quic, config->limits.keep_alive_ns == 0
-                                                           ? UINT64_MAX
-                                                           : config->limits.keep_alive_ns);
+        rn_conn_update_keep_alive(conn);
     }
     return result;
 }

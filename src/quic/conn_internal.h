@@ -88,6 +88,7 @@ struct rn_conn {
 
     rn_map *streams_by_id;
     rn_list streams;
+    size_t streams_waiting; /* bidirectional ones that we opened */
     rn_list ready[RN_URGENCY_LEVELS];
 
     unsigned challenges_accompanied; /* up to RN_CHALLENGES_MAX */
@@ -145,6 +146,8 @@ bool rn_conn_flight(rn_conn *conn, uint8_t *buffer, rn_transmit *out, rn_transmi
 int rn_stream_new(rn_stream **out, rn_conn *conn, int64_t id);
 void rn_stream_del(rn_stream *stream);
 void rn_stream_update_ready(rn_stream *stream);
+/* The keep-alive's time follows from whether streams of ours wait for the peer. */
+void rn_conn_update_keep_alive(rn_conn *conn);
 /* The first flight is out: carries out the resets that had to wait for it. */
 void rn_conn_release_resets(rn_conn *conn);
 

@@ -5,6 +5,23 @@
 #include "quic/conn_internal.h"
 #include "rpcnet/error.h"
 
+void rn_conn_update_keep_alive(rn_conn *conn) {
+    const rn_quic_limits *limits = &conn->endpoint->config.limits;
+    uint64_t timeout = limits->keep_alive_ns > 0 ? limits->keep_alive_ns : UINT64_MAX;
+    if (conn->streams_waiting > 0 && limits->keep_alive_waiting_ns > 0 &&
+        limits->keep_alive_waiting_ns < timeout) {
+        timeout = limits->keep_alive_waiting_ns;
+    }
+    if (conn->quic != NULL) {
+        ngtcp2_conn_set_keep_alive_timeout(conn->quic, timeout);
+    }
+}
+
+/* Bits of a stream id: who opened it, and which kind it is (RFC 9000, section 2.1). */
+static bool is_waiting(const rn_stream *stream) {
+    return (stream->id & 3) == (stream->conn->server ? 1 : 0);
+}
+
 int rn_stream_new(rn_stream **out, rn_conn *conn, int64_t id) {
     rn_stream *stream = calloc(1, sizeof *stream);
     if (stream == NULL) {
@@ -22,11 +39,17 @@ int rn_stream_new(rn_stream **out, rn_conn *conn, int64_t id) {
     rn_send_ring_init(&stream->ring, conn->endpoint->config.limits.send_ring_bytes);
     rn_list_init(&stream->ready);
     rn_list_append(&conn->streams, &stream->link);
+    if (is_waiting(stream) && conn->streams_waiting++ == 0) {
+        rn_conn_update_keep_alive(conn);
+    }
     *out = stream;
     return RPCNET_OK;
 }
 
 void rn_stream_del(rn_stream *stream) {
+    if (is_waiting(stream) && --stream->conn->streams_waiting == 0) {
+        rn_conn_update_keep_alive(stream->conn);
+    }
     uint64_t key = (uint64_t)stream->id;
     rn_map_remove(stream->conn->streams_by_id, rn_map_number(&key));
     rn_list_remove(&stream->link);

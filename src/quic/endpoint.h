@@ -21,6 +21,9 @@ enum { RN_CLUSTER_SECRET_LEN = 32 };
 typedef struct rn_quic_limits {
     uint64_t idle_timeout_ns;
     uint64_t keep_alive_ns; /* 0: no keep-alive */
+    /* Likewise while a bidirectional stream that we opened is open and waits for the peer; 0: no
+     * sooner than keep_alive_ns. A NAT may have forgotten us, and the peer cannot find us then. */
+    uint64_t keep_alive_waiting_ns;
     uint64_t handshake_timeout_ns;
     size_t send_ring_bytes;       /* of each stream */
     uint64_t stream_window_bytes; /* what the peer may send on a stream before we consume */
@@ -38,8 +41,8 @@ typedef struct rn_quic_limits {
 #define RN_QUIC_LIMITS_DEFAULT                                                                     \
     {                                                                                              \
         .idle_timeout_ns = 30 * RN_SECOND, .keep_alive_ns = 10 * RN_SECOND,                        \
-        .handshake_timeout_ns = 10 * RN_SECOND, .send_ring_bytes = UINT64_C(256) * 1024,           \
-        .stream_window_bytes = UINT64_C(256) * 1024,                                               \
+        .keep_alive_waiting_ns = 2 * RN_SECOND, .handshake_timeout_ns = 10 * RN_SECOND,            \
+        .send_ring_bytes = UINT64_C(256) * 1024, .stream_window_bytes = UINT64_C(256) * 1024,      \
         .connection_window_bytes = UINT64_C(16) * 1024 * 1024, .streams_bidi_max = 128,            \
         .streams_uni_max = 8, .connections_max = 20000, .handshakes_max = 1000, .retry_above = 100 \
     }

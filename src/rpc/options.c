@@ -35,6 +35,7 @@ void rpcnet_limits_init(rpcnet_limits *limits) {
         .retry_above = defaults.retry_above,
         .connections_per_address = defaults.connections_per_address,
         .headers_max = RN_H3_FIELD_SECTION_DEFAULT,
+        .keep_alive_calls_ns = defaults.keep_alive_waiting_ns,
     };
 }
 
@@ -57,6 +58,7 @@ int rn_rpc_take_limits(const rpcnet_limits *in, bool server, rn_quic_limits *out
     *out = (rn_quic_limits)RN_QUIC_LIMITS_DEFAULT;
     out->idle_timeout_ns = limits.idle_timeout_ns;
     out->keep_alive_ns = limits.keep_alive_ns;
+    out->keep_alive_waiting_ns = limits.keep_alive_calls_ns;
     out->handshake_timeout_ns = limits.handshake_timeout_ns;
     out->send_ring_bytes = limits.send_ring_bytes;
     out->stream_window_bytes = limits.stream_window_bytes;

@@ -464,8 +464,43 @@ static void test_retired_connections(void **state) {
     world_del(w);
 }
 
+/* The NAT forgets a client that waits for a quiet server: what the server says then is lost, until
+ * the client has shown itself. */
+static uint64_t silence_after_rebinding(uint64_t keep_alive_calls_ns) {
+    world *w = world_new(31);
+    probe at = {0};
+    w->channel_options.limits.keep_alive_calls_ns = keep_alive_calls_ns;
+    world_serve(w);
+    world_connect(w);
+    call_unary(w, &at, "/t/Sink", 10);
+    run_ms(w, 1000);
+    assert_int_equal(w->served_count, 1);
+    uint64_t since = rn_sim_now(w->sim);
+    assert_int_equal(rn_sim_rebind(w->client_env, 0, "203.0.113.7:4000"), RPCNET_OK);
+    w->served[0].to_send = w->served[0].piece = 100;
+    probe_pump(&w->served[0]);
+    while (at.messages == 0) {
+        assert_true(rn_sim_now(w->sim) < since + 60 * RN_SECOND);
+        run_ms(w, 10);
+    }
+    assert_int_equal(rpcnet_channel_get_state(w->channel), RPCNET_CHANNEL_READY);
+    uint64_t silence = rn_sim_now(w->sim) - since;
+    probe_del(&at);
+    world_del(w);
+    return silence;
+}
+
+static void test_rebinding_while_waiting(void **state) {
+    (void)state;
+    uint64_t with = silence_after_rebinding(2 * RN_SECOND);
+    uint64_t without = silence_after_rebinding(0);
+    assert_true(with < 3 * RN_SECOND);
+    assert_true(without > 5 * RN_SECOND);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rebinding_while_waiting),
         cmocka_unit_test(test_states),
         cmocka_unit_test(test_targets),
         cmocka_unit_test(test_all_addresses_of_a_name_are_tried),
