@@ -279,6 +279,7 @@ def rss_kib(pid):
 
 
 def descriptors(pid):
+    """How many a process has open."""
     return len(os.listdir("/proc/%d/fd" % pid))
 
 
@@ -336,6 +337,25 @@ def wait_calm(limit=0.15, timeout=120):
         share = (busy_ns() - begin) / (time.monotonic_ns() - at)
         if share < limit or time.monotonic() > deadline:
             return
+
+
+def record(cluster, seconds):
+    """Where the director's time goes in the next seconds: a function that returns the lines."""
+    data = os.path.join(cluster.folder, "perf.data")
+    subprocess.run(["perf", "record", "-q", "-F", "2000", "-e", "cpu-clock", "-p",
+                    str(cluster.director.pid), "-o", data, "--", "sleep", str(seconds)],
+                   check=True)
+
+    def report():
+        for keys in ("dso", "dso,symbol"):
+            said = subprocess.run(["perf", "report", "-i", data, "--stdio", "-s", keys,
+                                   "--percent-limit", "0.7"],
+                                  capture_output=True, text=True, check=True).stdout
+            for line in said.splitlines():
+                if line.strip() and not line.startswith("#"):
+                    yield line.rstrip()
+
+    return report
 
 
 def quantile(values, part):
