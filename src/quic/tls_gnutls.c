@@ -287,12 +287,23 @@ static int refuse_key_update(gnutls_session_t gnutls, unsigned type, unsigned wh
     return incoming != 0 ? GNUTLS_E_UNEXPECTED_HANDSHAKE_PACKET : 0;
 }
 
+/* RFC 9001, section 8.2: without the peer's transport parameters there is no connection. The glue
+ * hears of those that come, and of nothing when none do; ngtcp2 then stops at an assertion. */
+static bool has_peer_parameters(ngtcp2_conn *quic, ngtcp2_encryption_level level) {
+    /* A ClientHello holds the client's, EncryptedExtensions the server's. */
+    bool due = ngtcp2_conn_is_server(quic) || level == NGTCP2_ENCRYPTION_LEVEL_1RTT;
+    return !due || ngtcp2_conn_get_remote_transport_params(quic) != NULL;
+}
+
 static int secret_function(gnutls_session_t gnutls, gnutls_record_encryption_level_t gnutls_level,
                            const void *receive, const void *transmit, size_t len) {
     rn_tls_session *session = session_of(gnutls);
     ngtcp2_conn *quic = session->events.quic(session->events.user);
     ngtcp2_encryption_level level =
         ngtcp2_crypto_gnutls_from_gnutls_record_encryption_level(gnutls_level);
+    if (!has_peer_parameters(quic, level)) {
+        return GNUTLS_E_MISSING_EXTENSION; /* and its alert */
+    }
     if (level == NGTCP2_ENCRYPTION_LEVEL_1RTT) {
         return take_application_secret(session, false, receive, len) == RPCNET_OK &&
                        take_application_secret(session, true, transmit, len) == RPCNET_OK
