@@ -6,7 +6,8 @@
 
 enum {
     TLS_ALERT_FIRST = 0x100, /* CRYPTO_ERROR (RFC 9001, section 4.8) */
-    TLS_ALERT_LAST = 0x1ff
+    TLS_ALERT_LAST = 0x1ff,
+    CONNECTION_REFUSED = 0x2 /* RFC 9000, section 20.1 */
 };
 
 static bool is_tls_alert(const rn_close *close) {
@@ -31,6 +32,16 @@ enum rpcnet_loss rn_rpc_classify(const rn_close *close) {
     }
 }
 
+/* A refusal comes before there is a connection that could say why. */
+static const char *reason_of(const rn_close *close) {
+    if (close->text[0] != '\0') {
+        return close->text;
+    }
+    return !close->application && close->code == CONNECTION_REFUSED
+               ? "it takes no more connections now"
+               : "no reason given";
+}
+
 const char *rn_rpc_describe(const rn_close *close, char out[RN_RPC_TEXT_MAX]) {
     const char *text = close->text;
     if (close->cause == RN_CLOSE_PEER && is_tls_alert(close)) {
@@ -39,7 +50,7 @@ const char *rn_rpc_describe(const rn_close *close, char out[RN_RPC_TEXT_MAX]) {
                        text);
     } else if (close->cause == RN_CLOSE_PEER) {
         (void)snprintf(out, RN_RPC_TEXT_MAX, "closed by the peer: %s (code 0x%" PRIx64 ")",
-                       text[0] != '\0' ? text : "no reason given", close->code);
+                       reason_of(close), close->code);
     } else {
         (void)snprintf(out, RN_RPC_TEXT_MAX, "%s", text[0] != '\0' ? text : "closed");
     }
