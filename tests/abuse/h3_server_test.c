@@ -64,6 +64,9 @@ static const attack control_streams[] = {
     {"reserved HTTP/2 setting 3", "u1: 00 F4{v3 v0}", CONNECTION, SETTINGS_ERROR},
     {"reserved HTTP/2 setting 4", "u1: 00 F4{v4 v0}", CONNECTION, SETTINGS_ERROR},
     {"reserved HTTP/2 setting 5", "u1: 00 F4{v5 v0}", CONNECTION, SETTINGS_ERROR},
+    /* RFC 9114, section 7.2.4, allows to refuse it. */
+    {"one setting twice", "u1: 00 F4{v0x6 v9000 v0x6 v9000} ; r1: " HEADERS "F0{M{}} FIN", ANSWERED,
+     0},
     {"ENABLE_CONNECT_PROTOCOL of 2", "u1: 00 F4{v8 v2}", CONNECTION, SETTINGS_ERROR},
     {"a setting without its value", "u1: 00 F4{v6}", CONNECTION, FRAME_ERROR},
     {"half a setting", "u1: 00 F4{v6 80}", CONNECTION, FRAME_ERROR},
