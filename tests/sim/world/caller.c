@@ -8,6 +8,7 @@
 #include "common/message.h"
 #include "connection_swap.pb-c.h"
 #include "sim/internal.h"
+#include "swap/reason.h"
 
 static const char generate_path[] = "/connection_swap.Inference/Generate";
 static const char chat_path[] = "/connection_swap.Inference/Chat";
@@ -71,16 +72,31 @@ static void take_token(rn_caller_stream *stream, const ConnectionSwap__Token *to
     caller->tokens++;
 }
 
+static void check_reason(const rn_caller_stream *stream, const ConnectionSwap__Swap *swap) {
+    const rn_caller_hooks *hooks = &stream->caller->hooks;
+    if (!hooks->explained(hooks->user, swap->previous_worker, (uint32_t)swap->reason)) {
+        rn_violate(stream->caller->verdict, "swap",
+                   "stream %zu left %s for a reason that was none: %s", stream->number,
+                   swap->previous_worker, rn_swap_reason_name((uint32_t)swap->reason));
+    }
+    if (strstr(swap->message, swap->previous_worker) == NULL) {
+        rn_violate(stream->caller->verdict, "swap", "stream %zu left %s, and is told: '%s'",
+                   stream->number, swap->previous_worker, swap->message);
+    }
+}
+
 static void take_connected(rn_caller_stream *stream, const ConnectionSwap__Connected *connected) {
     rn_caller *caller = stream->caller;
     stream->connected++;
     if (stream->connected > 1 && connected->swap == NULL) {
         rn_violate(caller->verdict, "swap", "stream %zu was not told why it moved to %s",
                    stream->number, connected->worker);
-    } else if (connected->swap != NULL && stream->connected > 1 &&
+    } else if (connected->swap != NULL &&
                strcmp(connected->swap->previous_worker, stream->worker) != 0) {
-        rn_violate(caller->verdict, "swap", "stream %zu was on %s and is told that it was on %s",
+        rn_violate(caller->verdict, "swap", "stream %zu was on '%s' and is told that it was on %s",
                    stream->number, stream->worker, connected->swap->previous_worker);
+    } else if (connected->swap != NULL) {
+        check_reason(stream, connected->swap);
     }
     snprintf(stream->worker, sizeof stream->worker, "%s", connected->worker);
     caller->swaps += connected->swap != NULL;
@@ -133,6 +149,7 @@ static void drop_timers(rn_caller_stream *stream) {
 static void end(rn_caller_stream *stream) {
     if (stream->state != RN_CALLER_OVER) {
         stream->state = RN_CALLER_OVER;
+        stream->over_ns = rn_sim_now(stream->caller->sim);
         stream->caller->over++;
     }
     drop_timers(stream);
@@ -208,7 +225,7 @@ static int say_words(rn_caller_stream *stream) {
 static void say(void *user) {
     rn_caller_stream *stream = user;
     rn_caller *caller = stream->caller;
-    bool chat = stream->plan->kind == RN_STREAM_CHAT;
+    bool chat = stream->plan->kind != RN_STREAM_GENERATE;
     int result = chat ? say_words(stream) : request(stream);
     if (result == RPCNET_OK) {
         stream->asked += stream->plan->tokens[stream->said++];
@@ -282,9 +299,10 @@ static void start(void *user) {
     stream->directors = *caller->hooks.directors;
     stream->ready = caller->ready;
     expect(stream);
-    int result = rpcnet_call_new(&stream->call, caller->channel,
-                                 stream->plan->kind == RN_STREAM_CHAT ? chat_path : generate_path,
-                                 &options, &callbacks, stream);
+    int result =
+        rpcnet_call_new(&stream->call, caller->channel,
+                        stream->plan->kind != RN_STREAM_GENERATE ? chat_path : generate_path,
+                        &options, &callbacks, stream);
     if (result != RPCNET_OK) {
         stream->call = NULL;
         rn_violate(caller->verdict, "call", "stream %zu cannot begin: %s", stream->number,
@@ -304,7 +322,10 @@ static void on_state(rpcnet_channel *channel, enum rpcnet_channel_state state,
     (void)channel;
     (void)loss;
     (void)text;
-    caller->ready += state == RPCNET_CHANNEL_READY;
+    if (state == RPCNET_CHANNEL_READY) {
+        caller->ready++;
+        caller->ready_ns = rn_sim_now(caller->sim);
+    }
 }
 
 void rn_caller_init(rn_caller *caller, rn_sim *sim, const rn_plan *plan, size_t index) {
@@ -346,6 +367,8 @@ void rn_caller_start(rn_caller *caller, const char *certs, const char *target) {
     options.server_name = "localhost";
     options.callbacks.on_state = on_state;
     options.user = caller;
+    options.limits.stream_window_bytes = caller->plan->client_window;
+    options.limits.connection_window_bytes = 4 * caller->plan->client_window;
     rn_sim_require(rpcnet_channel_new(&caller->channel, caller->env, target, &options) == RPCNET_OK,
                    "a channel");
     for (size_t i = 0; i < caller->stream_count; i++) {

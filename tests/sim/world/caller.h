@@ -18,6 +18,8 @@ typedef struct rn_caller_hooks {
     /* The stream ends with this status, which is neither OK nor the client's own doing: true if
      * what has happened to it excuses that. */
     bool (*excused)(void *user, const rn_caller_stream *stream, int code, const char *message);
+    /* The stream is told that it has left this worker for that reason: can it be true? */
+    bool (*explained)(void *user, const char *worker, uint32_t reason);
     const uint64_t *directors; /* how many were started so far */
     void *user;
 } rn_caller_hooks;
@@ -51,6 +53,7 @@ struct rn_caller_stream {
     bool cancelled;     /* by us */
     int code;           /* the status that it ended with; -1: none */
     uint64_t opened_ns;
+    uint64_t over_ns;
     uint64_t moved_ns;  /* when something came last, or could not come since it did not read */
     uint64_t directors; /* hooks.directors when it began */
     uint64_t ready;     /* the caller's when it began */
@@ -71,9 +74,10 @@ struct rn_caller {
     size_t stream_count;
     size_t over;
     bool killed;
-    uint64_t ready;  /* how often the channel became READY */
-    uint64_t tokens; /* received by all streams */
-    uint64_t swaps;  /* that clients were told of */
+    uint64_t ready;    /* how often the channel became READY */
+    uint64_t ready_ns; /* when, last */
+    uint64_t tokens;   /* received by all streams */
+    uint64_t swaps;    /* that clients were told of */
 };
 
 /* Its process, its connection and its streams' start times. */

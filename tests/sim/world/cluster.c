@@ -80,6 +80,8 @@ void rn_cluster_start_director(rn_cluster *cluster) {
                                        cluster->env) &&
                        rn_director_open(director) == RPCNET_OK,
                    "the director does not start");
+    /* The credit window has no setting. */
+    director->data.options.swap.credit_window = cluster->plan->credit_window;
     cluster->director = director;
     cluster->directors++;
 }
@@ -116,6 +118,7 @@ static void free_worker(rn_cluster *cluster, size_t index) {
     free(worker->program);
     worker->program = NULL;
     worker->hanging = false;
+    worker->ends++;
 }
 
 void rn_cluster_kill_director(rn_cluster *cluster) {
@@ -153,10 +156,11 @@ void rn_cluster_term_director(rn_cluster *cluster) {
 }
 
 void rn_cluster_term_worker(rn_cluster *cluster, size_t index) {
-    const rn_cluster_worker *worker = &cluster->workers[index];
+    rn_cluster_worker *worker = &cluster->workers[index];
     /* A second signal would end it at once; one that hangs hears nothing. */
     if (worker->program != NULL && !worker->hanging && !worker->program->draining) {
         cluster->deaths++;
+        worker->terms++;
         rn_program_signal(&worker->program->program, SIGTERM);
         worker->program->program.stopping = true;
     }

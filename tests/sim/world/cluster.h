@@ -33,6 +33,8 @@ typedef struct rn_cluster_worker {
     rn_env *env;
     rn_worker *program; /* NULL: there is no process */
     bool hanging;
+    uint64_t ends;  /* of its processes, whatever ended them */
+    uint64_t terms; /* how often one was told to end */
 } rn_cluster_worker;
 
 typedef struct rn_cluster {

@@ -4,6 +4,9 @@
 #include <inttypes.h>
 #include <string.h>
 
+/* Behind the client's READY the server may still miss its last flight. */
+#define HANDSHAKE_CONFIRMED (5 * RN_SECOND)
+
 static unsigned *counter(rn_faults *faults, const rn_fault *fault) {
     return &faults->active[fault->kind][rn_fault_is_of_director(fault->kind) ? 0 : fault->who];
 }
@@ -85,17 +88,26 @@ static void rebind(rn_faults *faults, size_t who) {
     char outer[RN_ADDRESS_TEXT_MAX];
     const rn_caller *caller = &faults->callers[who];
     snprintf(outer, sizeof outer, "203.0.113.%zu:%" PRIu64, who + 1, 1024 + faults->rebindings++);
+    bool early = caller->killed ||
+                 rpcnet_channel_get_state(caller->channel) != RPCNET_CHANNEL_READY ||
+                 rn_sim_now(faults->sim) < caller->ready_ns + HANDSHAKE_CONFIRMED;
+    faults->client_rebound_early[who] += early;
     if (!caller->killed) {
         /* Without a socket just now there is nothing to rebind. */
         (void)rn_sim_rebind(caller->env, 0, outer);
     }
 }
 
-static void note_client(rn_faults *faults, const rn_fault *fault) {
+static void note(rn_faults *faults, const rn_fault *fault) {
     bool all = rn_fault_is_of_director(fault->kind);
     for (size_t i = 0; i < faults->plan->clients; i++) {
         if (all || (rn_fault_is_of_client(fault->kind) && fault->who == i)) {
             faults->client_ns[i] = rn_sim_now(faults->sim);
+        }
+    }
+    for (size_t i = 0; i < faults->plan->workers; i++) {
+        if (all || (!rn_fault_is_of_client(fault->kind) && fault->who == i)) {
+            faults->worker_ns[i] = rn_sim_now(faults->sim);
         }
     }
 }
@@ -108,7 +120,7 @@ static void begin(void *user) {
     faults->active_total++;
     faults->begun[fault->kind]++;
     faults->changed_ns = rn_sim_now(faults->sim);
-    note_client(faults, fault);
+    note(faults, fault);
     switch (fault->kind) {
     case RN_FAULT_WORKER_KILL:
         rn_cluster_kill_worker(faults->cluster, fault->who);
@@ -145,7 +157,7 @@ static void end(void *user) {
     (*counter(faults, fault))--;
     faults->active_total--;
     faults->changed_ns = rn_sim_now(faults->sim);
-    note_client(faults, fault);
+    note(faults, fault);
     if (rn_fault_is_of_director(fault->kind)) {
         if (!on(faults, RN_FAULT_DIRECTOR_KILL, 0)) {
             rn_cluster_start_director(faults->cluster);

@@ -28,6 +28,10 @@ struct rn_faults {
     uint64_t begun[RN_FAULT_KINDS];
     uint64_t rebindings;                     /* each gets an address of its own */
     uint64_t client_ns[RN_PLAN_CLIENTS_MAX]; /* when the way to it was last broken; 0: never */
+    /* How often it was rebound while its connection was new: a handshake does not move (RFC 9000,
+     * section 9), and such a connection ends by its idle timeout. */
+    uint64_t client_rebound_early[RN_PLAN_CLIENTS_MAX];
+    uint64_t worker_ns[RN_PLAN_WORKERS_MAX]; /* the same of the worker and the way to it */
 };
 
 /* All faults of the plan will happen. */

@@ -59,6 +59,8 @@ static void make_shape(rn_plan *plan) {
     plan->recover_after_ns = between(&random, 200 * RN_MILLISECOND, 3 * RN_SECOND);
     plan->park_ns = chance(&random, 0.1) ? RN_SECOND : 60 * RN_SECOND;
     plan->journal_max = chance(&random, 0.1) ? scaled(&random, 256, 16384) : 1 << 20;
+    plan->credit_window = chance(&random, 0.3) ? scaled(&random, 64, 32768) : 256 << 10;
+    plan->client_window = chance(&random, 0.3) ? scaled(&random, 8192, 65536) : 256 << 10;
     for (size_t i = 0; i < plan->workers; i++) {
         if (chance(&random, 0.3)) {
             plan->fail_after_ns[i] = between(&random, 200 * RN_MILLISECOND, 5 * RN_SECOND);
@@ -134,6 +136,18 @@ static int by_start(const void *a, const void *b) {
     return left->at_ns < right->at_ns ? -1 : left->at_ns > right->at_ns;
 }
 
+/* More than all rings and windows hold, for a client that does not keep up. */
+static void make_flood(rn_sim_random *random, rn_stream_plan *stream) {
+    *stream = (rn_stream_plan){.kind = RN_STREAM_GENERATE,
+                               .client = stream->client,
+                               .at_ns = stream->at_ns,
+                               .seed = rn_sim_random_below(random, 1000000),
+                               .tokens = {between(random, 12000, 24000)},
+                               .says = 1,
+                               .pace_us = 1,
+                               .slow_ns = between(random, 200 * RN_MILLISECOND, 2 * RN_SECOND)};
+}
+
 static void make_workload(rn_plan *plan) {
     rn_sim_random random;
     rn_sim_random_init(&random, plan->seed, WORKLOAD);
@@ -147,8 +161,12 @@ static void make_workload(rn_plan *plan) {
         *poison = (rn_stream_plan){.kind = RN_STREAM_POISON,
                                    .client = poison->client,
                                    .at_ns = poison->at_ns,
-                                   .tokens = {50},
-                                   .says = 1};
+                                   .says = 2,
+                                   .tokens = {0, 50},
+                                   .say_ns = {0, 60 * RN_SECOND}};
+    }
+    if (chance(&random, 0.2)) {
+        make_flood(&random, &plan->streams[rn_sim_random_below(&random, plan->stream_count)]);
     }
     qsort(plan->streams, plan->stream_count, sizeof plan->streams[0], by_start);
 }

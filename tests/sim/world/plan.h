@@ -54,7 +54,7 @@ typedef struct rn_fault {
 enum rn_stream_kind {
     RN_STREAM_GENERATE,
     RN_STREAM_CHAT,  /* messages in both directions */
-    RN_STREAM_POISON /* kills each worker that takes it */
+    RN_STREAM_POISON /* kills each worker that takes it, before it says a word */
 };
 
 typedef struct rn_stream_plan {
@@ -86,6 +86,8 @@ typedef struct rn_plan {
     uint64_t token_interval_ns;
     uint64_t park_ns;
     uint64_t journal_max;                        /* bytes */
+    uint64_t credit_window;                      /* bytes, of the director for its workers */
+    uint64_t client_window;                      /* bytes, of each stream to a client */
     rn_stream_plan streams[RN_PLAN_STREAMS_MAX]; /* by at_ns */
     size_t stream_count;
     rn_fault faults[RN_PLAN_FAULTS_MAX]; /* by at_ns */

@@ -9,12 +9,14 @@
 #include "sim/internal.h"
 #include "sim/world/faults.h"
 #include "sim/world/packets.h"
+#include "sim/world/watch.h"
 
 enum { DEATHS_MAX = 4096, ATTEMPTS_MAX = 3 };
 
 /* A stream that could move has to, within this. */
 #define MOVES_WITHIN (15 * RN_SECOND)
-#define LOOK_EVERY (100 * RN_MILLISECOND)
+/* A client whose address changed in the handshake has to find that out, and connect again. */
+#define MOVES_WITHIN_EARLY (IDLE_TIMEOUT + MOVES_WITHIN)
 #define POISON_EVERY RN_MILLISECOND
 #define ENDS_WITHIN (60 * RN_SECOND)
 #define IDLE_TIMEOUT (30 * RN_SECOND) /* the default of the programs */
@@ -27,11 +29,13 @@ typedef struct world {
     rn_cluster cluster;
     rn_faults faults;
     rn_packets packets;
+    rn_watch watch;
     rn_caller callers[RN_PLAN_CLIENTS_MAX];
     uint64_t deaths[DEATHS_MAX]; /* when workers ended or failed */
     size_t death_count;
     uint64_t deaths_seen; /* of the cluster's counters */
     bool poisoned;        /* the plan has such a stream */
+    unsigned poison_kills;
     bool closing;
 } world;
 
@@ -91,10 +95,19 @@ static bool excused(void *user, const rn_caller_stream *stream, int code, const 
     if (strstr(message, "cannot go to another worker") != NULL) {
         return w->plan->journal_max < (1 << 20);
     }
+    if (w->faults.client_rebound_early[caller->index] > 0 &&
+        strstr(message, "the connection was lost") != NULL) {
+        return true;
+    }
     /* It never got a connection, and the way was broken meanwhile. */
     return caller->ready == stream->ready && w->faults.client_ns[caller->index] > 0 &&
            (rn_faults_strike_client(&w->faults, caller->index) ||
             w->faults.client_ns[caller->index] + 12 * RN_SECOND > stream->opened_ns);
+}
+
+static bool explained(void *user, const char *worker, uint32_t reason) {
+    const world *w = user;
+    return rn_watch_explains(&w->watch, worker, reason);
 }
 
 /* ---- what is watched ---- */
@@ -115,7 +128,9 @@ static void watch_stream(world *w, const rn_caller_stream *stream) {
     bool clients_turn = stream->received == stream->asked && stream->said < stream->plan->says;
     uint64_t since =
         stream->moved_ns > w->faults.changed_ns ? stream->moved_ns : w->faults.changed_ns;
-    if (stream->state != RN_CALLER_OPEN || clients_turn || now < since + MOVES_WITHIN ||
+    uint64_t within = w->faults.client_rebound_early[stream->caller->index] > 0 ? MOVES_WITHIN_EARLY
+                                                                                : MOVES_WITHIN;
+    if (stream->state != RN_CALLER_OPEN || clients_turn || now < since + within ||
         capacity_is_short(w->plan)) {
         return;
     }
@@ -126,34 +141,13 @@ static void watch_stream(world *w, const rn_caller_stream *stream) {
                stream->received, stream->asked, stream->worker);
 }
 
-static void check_bounds(const world *w) {
-    const rn_director *director = w->cluster.director;
-    if (director == NULL) {
-        return;
-    }
-    const rn_list *link;
-    for (link = director->data.relays.next; link != &director->data.relays; link = link->next) {
-        const rn_relay *relay = RN_CONTAINER_OF(link, const rn_relay, link);
-        const rn_swap_config *swap = &director->data.options.swap;
-        size_t kept = swap->journal_limit + swap->checkpoint_limit;
-        if (rn_journal_memory(&relay->swap.journal) > 2 * kept + 4096) {
-            rn_violate(w->verdict, "bound", "a journal holds %zu bytes, its limit is %zu",
-                       rn_journal_memory(&relay->swap.journal), kept);
-        }
-        if (relay->down.len > RN_RELAY_KEPT_MAX || relay->up.len > RN_RELAY_KEPT_MAX) {
-            rn_violate(w->verdict, "bound", "a relay keeps %zu bytes down and %zu up",
-                       relay->down.len, relay->up.len);
-        }
-    }
-}
-
 static void look(void *user) {
     world *w = user;
     if (w->closing) {
         return;
     }
     note_deaths(w);
-    check_bounds(w);
+    rn_watch_look(&w->watch);
     if (w->faults.active_total == 0 && some_worker_is_free(w)) {
         for (size_t i = 0; i < w->plan->clients; i++) {
             for (size_t s = 0; s < w->callers[i].stream_count; s++) {
@@ -161,7 +155,7 @@ static void look(void *user) {
             }
         }
     }
-    rn_sim_at(w->sim, rn_sim_now(w->sim) + LOOK_EVERY, look, w);
+    rn_sim_at(w->sim, rn_sim_now(w->sim) + RN_WATCH_EVERY, look, w);
 }
 
 /* The prompt that kills: its worker dies as soon as it has it. */
@@ -181,7 +175,13 @@ static void poison(void *user) {
         if (dies && !w->cluster.workers[i].hanging) {
             rn_cluster_kill_worker(&w->cluster, i);
             rn_cluster_start_worker(&w->cluster, i);
+            w->poison_kills++;
         }
+    }
+    /* It makes no progress; but a worker may have died before the director knew that it has it. */
+    if (w->poison_kills > ATTEMPTS_MAX + RN_SWAP_ABSENCES_MAX) {
+        rn_violate(w->verdict, "poison", "a stream has killed %u workers without progress",
+                   w->poison_kills);
     }
     rn_sim_at(w->sim, rn_sim_now(w->sim) + POISON_EVERY, poison, w);
 }
@@ -202,10 +202,13 @@ static void open_world(world *w, const rn_plan *plan, const rn_world_options *op
         rn_caller_init(caller, w->sim, plan, i);
         caller->model = w->model;
         caller->verdict = w->verdict;
-        caller->hooks =
-            (rn_caller_hooks){.excused = excused, .directors = &w->cluster.directors, .user = w};
+        caller->hooks = (rn_caller_hooks){.excused = excused,
+                                          .explained = explained,
+                                          .directors = &w->cluster.directors,
+                                          .user = w};
     }
     rn_faults_init(&w->faults, w->sim, plan, &w->cluster, w->callers);
+    rn_watch_init(&w->watch, w->sim, plan, &w->cluster, &w->faults, w->callers, w->verdict);
     for (size_t i = 0; i < plan->clients; i++) {
         rn_caller_start(&w->callers[i], options->certs, RN_CLUSTER_USER_ADDR);
     }
@@ -264,7 +267,8 @@ static void report_unfinished(world *w) {
 static void check_connections(world *w) {
     for (size_t i = 0; i < w->plan->clients; i++) {
         const rn_caller *caller = &w->callers[i];
-        if (caller->ready > w->cluster.directors) {
+        uint64_t early = w->faults.client_rebound_early[i];
+        if (caller->ready > w->cluster.directors + early) {
             rn_violate(w->verdict, "connection",
                        "client %zu needed %" PRIu64 " connections to %" PRIu64 " directors", i,
                        caller->ready, w->cluster.directors);
