@@ -23,6 +23,7 @@ typedef struct run {
     bool plan;        /* show plans, run nothing */
     bool digest;      /* a line for each seed */
     bool keep_faults; /* do not shrink */
+    bool first_only;  /* end with the first violation */
     rn_world_options options;
     double started;
     double told;
@@ -35,7 +36,7 @@ typedef struct run {
 
 static const char help[] =
     "Usage: run [--seeds N] [--from S] [--minutes M] [--jobs J] [--out DIR] [--certs DIR]\n"
-    "           [--plan] [--digest] [--no-shrink]\n"
+    "           [--plan] [--digest] [--no-shrink] [--until-violation]\n"
     "\n"
     "Runs the director, workers and clients in simulated worlds, one for each seed, and breaks\n"
     "what can break. A violation of what is promised is told with its seed and the fewest faults\n"
@@ -50,6 +51,8 @@ static const char help[] =
     "  --plan       show what each seed will do, and run nothing\n"
     "  --digest     a line for each seed with the digest of its events and bytes\n"
     "  --no-shrink  tell violations with all their faults\n"
+    "  --until-violation\n"
+    "               end with the first one\n"
     "\n"
     "The exit status is 0 when every promise was kept, 1 when one was broken, 2 for wrong usage.\n";
 
@@ -139,14 +142,15 @@ static void finish(run *r, size_t slot) {
         printf("seed=%" PRIu64 " digest=%016" PRIx64 " tokens=%" PRIu64 " swaps=%" PRIu64 "\n",
                trial->plan.seed, result.digest, result.tokens, result.swaps);
     }
-    if (result.verdict.violations > 0) {
+    if (result.verdict.violations > 0 && !(r->first_only && r->violations > 0)) {
         report(r, &trial->plan, &result);
     }
     tell_progress(r);
 }
 
 static bool may_begin(const run *r, uint64_t begun) {
-    return (r->seeds == 0 || begun < r->seeds) && (r->minutes <= 0 || elapsed(r) < 60 * r->minutes);
+    return !(r->first_only && r->violations > 0) && (r->seeds == 0 || begun < r->seeds) &&
+           (r->minutes <= 0 || elapsed(r) < 60 * r->minutes);
 }
 
 /* Slots are waited for in turn: seeds are reported in order, whatever their length. */
@@ -242,23 +246,22 @@ static bool take(run *r, int option, const char *value) {
     case 'n':
         r->keep_faults = true;
         return true;
+    case 'u':
+        r->first_only = true;
+        return true;
     default:
         return false;
     }
 }
 
 static bool read_options(run *r, int argc, char *argv[]) {
-    static const struct option options[] = {{"seeds", required_argument, NULL, 's'},
-                                            {"from", required_argument, NULL, 'f'},
-                                            {"minutes", required_argument, NULL, 'm'},
-                                            {"jobs", required_argument, NULL, 'j'},
-                                            {"out", required_argument, NULL, 'o'},
-                                            {"certs", required_argument, NULL, 'c'},
-                                            {"plan", no_argument, NULL, 'p'},
-                                            {"digest", no_argument, NULL, 'd'},
-                                            {"no-shrink", no_argument, NULL, 'n'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"seeds", required_argument, NULL, 's'},   {"from", required_argument, NULL, 'f'},
+        {"minutes", required_argument, NULL, 'm'}, {"jobs", required_argument, NULL, 'j'},
+        {"out", required_argument, NULL, 'o'},     {"certs", required_argument, NULL, 'c'},
+        {"plan", no_argument, NULL, 'p'},          {"digest", no_argument, NULL, 'd'},
+        {"no-shrink", no_argument, NULL, 'n'},     {"until-violation", no_argument, NULL, 'u'},
+        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0}};
     int option;
     while ((option = getopt_long(argc, argv, "h", options, NULL)) != NEVER) {
         if (option == 'h') {
