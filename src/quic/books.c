@@ -199,6 +199,12 @@ static void note_stream_bytes(rn_books *books, const rn_frame *frame, rn_books_d
     books->pieces_count++;
 }
 
+/* The two lowest bits tell who has opened a stream, and whether one side alone sends on it (RFC
+ * 9000, section 2.1). */
+static bool is_send_only(const rn_books *books, uint64_t stream_id) {
+    return (stream_id & 3) == (books->server ? 3 : 2);
+}
+
 void rn_books_received(rn_books *books, uint64_t packet_number, const uint8_t *payload, size_t len,
                        rn_books_delivered *delivered, void *user) {
     const uint8_t *cursor = payload;
@@ -219,6 +225,9 @@ void rn_books_received(rn_books *books, uint64_t packet_number, const uint8_t *p
             break;
         case RN_FRAME_NEW_CONNECTION_ID:
             note_peer_id(books, &frame);
+            break;
+        case RN_FRAME_RESET_STREAM:
+            books->wrong_reset |= is_send_only(books, frame.id);
             break;
         case RN_FRAME_PATH_CHALLENGE:
             books->challenged = true;

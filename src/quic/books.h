@@ -65,6 +65,8 @@ typedef struct rn_books {
 
     unsigned dirty;            /* enum rn_dirty: not committed yet */
     bool unacknowledged_input; /* ack-eliciting packets came in since the last ACK we sent */
+    bool server;               /* whose books these are: set by who knows, after rn_books_init */
+    bool wrong_reset;          /* the peer has reset a stream on which we alone send */
     bool challenged;           /* a PATH_CHALLENGE came in; whoever answers to it clears this */
 } rn_books;
 

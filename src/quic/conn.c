@@ -88,6 +88,7 @@ static rn_conn *conn_alloc(rn_endpoint *endpoint, bool server) {
         rn_list_init(&conn->ready[i]);
     }
     rn_books_init(&conn->books);
+    conn->books.server = server;
     rn_protection_init(&conn->protection, &conn->books, rn_conn_delivered, conn);
     uint64_t seed;
     rn_env_random(endpoint->config.env, &seed, sizeof seed);

@@ -137,6 +137,9 @@ static void fail_telling(rn_conn *conn, int code) {
     ngtcp2_ccerr_default(&error);
     bool handshaking = conn->state == RN_CONN_HANDSHAKE;
     const char *certificate = conn->tls != NULL ? rn_tls_session_failure(conn->tls) : "";
+    if (conn->books.wrong_reset) {
+        code = NGTCP2_ERR_STREAM_STATE;
+    }
     if (code == NGTCP2_ERR_CRYPTO) {
         ngtcp2_ccerr_set_tls_alert(&error, ngtcp2_conn_get_tls_alert(conn->quic), NULL, 0);
     } else {

@@ -139,7 +139,9 @@ int rn_protection_decrypt(uint8_t *out, const ngtcp2_crypto_aead *aead,
     }
     rn_books_received(protection->books, packet_number_of(slot, nonce), out,
                       len - RN_PACKET_TAG_LEN, protection->delivered, protection->user);
-    return 0;
+    /* ngtcp2 has another code for it than RFC 9000, section 19.4: rn_conn_fail tells the right one.
+     */
+    return protection->books->wrong_reset ? NGTCP2_ERR_CALLBACK_FAILURE : 0;
 }
 
 int rn_protection_update(rn_protection *protection, uint8_t *receive_secret,
