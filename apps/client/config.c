@@ -106,6 +106,7 @@ static const rn_setting table[] = {
      .help = "File with a bearer token to show to the director. Unset: none is shown.",
      .offset = offsetof(rn_client_config, token_file)},
     RN_COMMON_LOG(rn_client_config, common),
+    RN_COMMON_QLOG(rn_client_config, common),
     RN_COMMON_PROCESS(rn_client_config, common),
 };
 

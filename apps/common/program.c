@@ -72,7 +72,25 @@ static void log_warnings(const rn_program *program) {
     }
 }
 
-/* Log and loop. */
+static int open_qlog(rn_program *program) {
+    const rn_common *common = program->common;
+    const rn_qlog_options options = {.dir = common->qlog_dir,
+                                     .target = program->target,
+                                     .bytes_max = common->qlog_max,
+                                     .files_max = common->qlog_files};
+    if (options.dir == NULL) {
+        return RPCNET_OK;
+    }
+    int error = rn_qlog_new(&program->qlog, &options);
+    if (error != 0) {
+        return rn_program_fail_setting(program, "qlog-dir", "cannot use %s: %s", options.dir,
+                                       strerror(error));
+    }
+    program->env->qlog = rn_qlog_get_sink(program->qlog);
+    return RPCNET_OK;
+}
+
+/* Log, loop and what the loop's env has beside. */
 static int open_program(rn_program *program) {
     rn_log_sink sink = rn_loop_stderr_sink(&program->err);
     const char *invalid = NULL;
@@ -93,7 +111,7 @@ static int open_program(rn_program *program) {
     if (result != RPCNET_OK) {
         return rn_program_fail(program, "cannot make an event loop: %s", rpcnet_strerror(result));
     }
-    return RPCNET_OK;
+    return open_qlog(program);
 }
 
 /* A parent may have closed them; whatever is opened next would then be taken for our output. */
@@ -171,6 +189,7 @@ int rn_program_end(rn_program *program) {
     if (program->loop != NULL) {
         rn_loop_del(program->loop);
     }
+    rn_qlog_del(program->qlog);
     if (own_log && program->log != NULL) {
         rn_log_del(program->log);
     }

@@ -25,6 +25,7 @@
 
 #include "base/env.h"
 #include "base/settings.h"
+#include "common/qlog.h"
 #include "loop/loop.h"
 #include "rpcnet/error.h"
 
@@ -39,6 +40,9 @@ typedef struct rn_common {
     const char *cert;      /* own identity; NULL: the program's default name there */
     const char *key;
     const char *secret_file; /* NULL: cluster.secret there */
+    const char *qlog_dir;    /* NULL: connections are not recorded */
+    uint64_t qlog_max;
+    uint64_t qlog_files;
     bool allow_core_dumps;
 } rn_common;
 
@@ -52,6 +56,30 @@ typedef struct rn_common {
             "Which lines to log: a level (off, error, warn, info, debug, trace) or a list such "   \
             "as warn,worker=debug.",                                                               \
         .offset = offsetof(type, member.log)                                                       \
+    }
+#define RN_COMMON_QLOG(type, member)                                                               \
+    {.group = "Records of connections",                                                            \
+     .option = "qlog-dir",                                                                         \
+     .variable = "CONNECTION_SWAP_QLOG_DIR",                                                       \
+     .kind = RN_SETTING_PATH,                                                                      \
+     .help = "Folder, which has to exist, for a file of each QUIC connection in the format qlog: " \
+             "its packets and frames, no content, but tokens that can end the connection. Unset: " \
+             "none.",                                                                              \
+     .offset = offsetof(type, member.qlog_dir)},                                                   \
+        {.option = "qlog-max",                                                                     \
+         .variable = "CONNECTION_SWAP_QLOG_MAX",                                                   \
+         .kind = RN_SETTING_SIZE,                                                                  \
+         .value = "16MiB",                                                                         \
+         .min = 4096,                                                                              \
+         .max = UINT64_C(1) << 40,                                                                 \
+         .help = "One such file; there the record of its connection ends.",                        \
+         .offset = offsetof(type, member.qlog_max)},                                               \
+    {                                                                                              \
+        .option = "qlog-files", .variable = "CONNECTION_SWAP_QLOG_FILES",                          \
+        .kind = RN_SETTING_NUMBER, .value = "64", .min = 1, .max = 65536, .unit = "files",         \
+        .help = "Such files open at once, at most a quarter of the descriptors that the process "  \
+                "may open. Connections beyond them are not recorded.",                             \
+        .offset = offsetof(type, member.qlog_files)                                                \
     }
 #define RN_COMMON_CERTS(type, member)                                                              \
     {.group = "Certificates",                                                                      \
@@ -116,6 +144,7 @@ typedef struct rn_program {
     rn_log *log;   /* its own with a loop, the env's without one */
     rn_loop *loop; /* NULL: somebody else runs the env */
     rn_env *env;   /* an rpcnet_env, too */
+    rn_qlog *qlog; /* NULL: none, or the env is somebody else\'s */
     rn_program_stop_fn *stop;
     void *stop_user;
     void (*reload)(void *user);
@@ -133,9 +162,10 @@ typedef struct rn_program {
 bool rn_program_start(rn_program *program, const rn_program_spec *spec, void *values, int argc,
                       char *argv[], char *envp[]);
 /* The same on an env that the caller runs, and without what concerns the whole process: help and
- * version, core dumps, signals, the log filter (the env has its log). Its end shows in `exited`;
- * then, or when the caller has had enough, what was made on the env is deleted and rn_program_end
- * called, outside of the env's callbacks. Addresses to listen on must be numeric. */
+ * version, core dumps, signals, the log filter (the env has its log), records of connections. Its
+ * end shows in `exited`; then, or when the caller has had enough, what was made on the env is
+ * deleted and rn_program_end called, outside of the env's callbacks. Addresses to listen on must be
+ * numeric. */
 bool rn_program_start_on(rn_program *program, const rn_program_spec *spec, void *values, int argc,
                          char *argv[], char *envp[], rn_env *env);
 /* Frees log and loop; what was made on the env must be deleted before. Returns the exit code. */

@@ -224,6 +224,7 @@ static const rn_setting table[] = {
      .help = "After SIGTERM: how long open streams may go on before they are cut.",
      .offset = OFFSET(drain_timeout_ns)},
     RN_COMMON_LOG(rn_director_config, common),
+    RN_COMMON_QLOG(rn_director_config, common),
     RN_COMMON_CERTS(rn_director_config, common),
     RN_COMMON_PAIR(rn_director_config, common,
                    "Unset: director.crt and director.key in that folder."),

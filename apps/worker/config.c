@@ -127,6 +127,7 @@ static const rn_setting table[] = {
     RN_COMMON_PAIR(rn_worker_config, common, "Unset: named after the label, in that folder."),
     RN_COMMON_SECRET(rn_worker_config, common),
     RN_COMMON_LOG(rn_worker_config, common),
+    RN_COMMON_QLOG(rn_worker_config, common),
     RN_COMMON_PROCESS(rn_worker_config, common),
 };
 
