@@ -36,11 +36,12 @@ typedef struct run {
 
 static const char help[] =
     "Usage: run [--seeds N] [--from S] [--minutes M] [--jobs J] [--out DIR] [--certs DIR]\n"
-    "           [--plan] [--digest] [--no-shrink] [--until-violation]\n"
+    "           [--plan] [--digest] [--no-shrink] [--until-violation] [--qlog DIR]\n"
     "\n"
     "Runs the director, workers and clients in simulated worlds, one for each seed, and breaks\n"
     "what can break. A violation of what is promised is told with its seed and the fewest faults\n"
-    "that lead to it, and the world's events go to DIR/seed-<seed>.log.\n"
+    "that lead to it, the world's events go to DIR/seed-<seed>.log, and what its connections\n"
+    "did to DIR/seed-<seed>/*.sqlog.\n"
     "\n"
     "  --seeds N    how many seeds (default: 100; with --minutes: as many as fit)\n"
     "  --from S     the first seed (default: 1)\n"
@@ -53,6 +54,7 @@ static const char help[] =
     "  --no-shrink  tell violations with all their faults\n"
     "  --until-violation\n"
     "               end with the first one\n"
+    "  --qlog DIR   record the connections of each seed in DIR/seed-<seed>, in the format qlog\n"
     "\n"
     "The exit status is 0 when every promise was kept, 1 when one was broken, 2 for wrong usage.\n";
 
@@ -106,15 +108,17 @@ static void tell_progress(run *r) {
 static void report(run *r, const rn_plan *plan, const rn_world_result *result) {
     char path[PATH_SIZE];
     rn_plan smaller = *plan;
+    rn_world_options options = r->options;
     rn_trial trial;
     rn_world_result again;
     r->violations++;
+    options.qlog_dir = NULL;
     printf("\nVIOLATION seed=%" PRIu64 " rule=%s after %.6f s: %s\n", plan->seed,
            result->verdict.rule, (double)result->verdict.at_ns / (double)RN_SECOND,
            result->verdict.text);
     fflush(stdout);
     if (!r->keep_faults) {
-        unsigned trials = rn_trial_shrink(&smaller, &r->options, result->verdict.rule);
+        unsigned trials = rn_trial_shrink(&smaller, &options, result->verdict.rule);
         printf("%zu of %zu faults are enough (%u trials)\n", smaller.fault_count, plan->fault_count,
                trials);
     }
@@ -123,12 +127,14 @@ static void report(run *r, const rn_plan *plan, const rn_world_result *result) {
     snprintf(path, sizeof path, "%s/seed-%" PRIu64 ".log", r->out, plan->seed);
     setenv("RN_SIM_TRACE", "1", 1);
     setenv("RN_SIM_LOG", "debug", 1);
-    rn_trial_start(&trial, &smaller, &r->options, path);
+    options.qlog_dir = r->out;
+    rn_trial_start(&trial, &smaller, &options, path);
     rn_trial_finish(&trial, &again);
     unsetenv("RN_SIM_TRACE");
     unsetenv("RN_SIM_LOG");
-    printf("with these: rule=%s: %s\nevents: %s\nagain:  %s --from %" PRIu64 " --seeds 1\n\n",
-           again.verdict.rule, again.verdict.text, path, r->name, plan->seed);
+    printf("with these: rule=%s: %s\nevents: %s, and packets in seed-%" PRIu64
+           "/\nagain:  %s --from %" PRIu64 " --seeds 1\n\n",
+           again.verdict.rule, again.verdict.text, path, plan->seed, r->name, plan->seed);
     fflush(stdout);
 }
 
@@ -240,6 +246,9 @@ static bool take(run *r, int option, const char *value) {
     case 'p':
         r->plan = true;
         return true;
+    case 'q':
+        r->options.qlog_dir = value;
+        return true;
     case 'd':
         r->digest = true;
         return true;
@@ -255,13 +264,19 @@ static bool take(run *r, int option, const char *value) {
 }
 
 static bool read_options(run *r, int argc, char *argv[]) {
-    static const struct option options[] = {
-        {"seeds", required_argument, NULL, 's'},   {"from", required_argument, NULL, 'f'},
-        {"minutes", required_argument, NULL, 'm'}, {"jobs", required_argument, NULL, 'j'},
-        {"out", required_argument, NULL, 'o'},     {"certs", required_argument, NULL, 'c'},
-        {"plan", no_argument, NULL, 'p'},          {"digest", no_argument, NULL, 'd'},
-        {"no-shrink", no_argument, NULL, 'n'},     {"until-violation", no_argument, NULL, 'u'},
-        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"seeds", required_argument, NULL, 's'},
+                                            {"from", required_argument, NULL, 'f'},
+                                            {"minutes", required_argument, NULL, 'm'},
+                                            {"jobs", required_argument, NULL, 'j'},
+                                            {"out", required_argument, NULL, 'o'},
+                                            {"certs", required_argument, NULL, 'c'},
+                                            {"plan", no_argument, NULL, 'p'},
+                                            {"digest", no_argument, NULL, 'd'},
+                                            {"no-shrink", no_argument, NULL, 'n'},
+                                            {"until-violation", no_argument, NULL, 'u'},
+                                            {"qlog", required_argument, NULL, 'q'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
     int option;
     while ((option = getopt_long(argc, argv, "h", options, NULL)) != NEVER) {
         if (option == 'h') {
@@ -300,7 +315,8 @@ int main(int argc, char *argv[]) {
         return 2;
     }
     r.seeds = r.seeds == UINT64_MAX ? 100 : r.seeds;
-    r.options = (rn_world_options){.certs = r.certs, .log_filter = "off"};
+    r.options.certs = r.certs;
+    r.options.log_filter = "off";
     if (r.plan) {
         show_plans(&r);
         return 0;

@@ -9,6 +9,7 @@
 #include "sim/internal.h"
 #include "sim/world/faults.h"
 #include "sim/world/packets.h"
+#include "sim/world/qlogs.h"
 #include "sim/world/watch.h"
 
 enum { DEATHS_MAX = 4096, ATTEMPTS_MAX = 3 };
@@ -30,6 +31,7 @@ typedef struct world {
     rn_faults faults;
     rn_packets packets;
     rn_watch watch;
+    rn_qlog *qlog; /* NULL: not asked for */
     rn_caller callers[RN_PLAN_CLIENTS_MAX];
     uint64_t deaths[DEATHS_MAX]; /* when workers ended or failed */
     size_t death_count;
@@ -193,6 +195,10 @@ static void open_world(world *w, const rn_plan *plan, const rn_world_options *op
     w->sim = rn_sim_new(plan->seed);
     w->verdict->sim = w->sim;
     rn_packets_init(&w->packets, w->sim, w->verdict);
+    if (options->qlog_dir != NULL) {
+        w->qlog = rn_qlogs_open(options->qlog_dir, plan->seed);
+        rn_sim_set_qlog(w->sim, rn_qlog_get_sink(w->qlog));
+    }
     rn_sim_set_log_filter(w->sim, options->log_filter);
     rn_sim_require(rn_model_new(&w->model) == RPCNET_OK, "the model");
     rn_cluster_init(&w->cluster, w->sim, plan, options->certs, w->verdict);
@@ -344,6 +350,7 @@ static void close_world(world *w) {
     }
     rn_packets_fini(&w->packets);
     rn_sim_del(w->sim);
+    rn_qlog_del(w->qlog);
     w->verdict->sim = NULL;
     rn_model_del(w->model);
 }

@@ -28,6 +28,7 @@ typedef struct rn_world_result {
 typedef struct rn_world_options {
     const char *certs;      /* folder of certificates */
     const char *log_filter; /* of all processes; "off" */
+    const char *qlog_dir;   /* where connections are recorded (qlogs.h); NULL: nowhere */
 } rn_world_options;
 
 void rn_world_run(const rn_plan *plan, const rn_world_options *options, rn_world_result *result);
