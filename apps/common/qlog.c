@@ -25,6 +25,7 @@ struct rn_qlog {
     uint64_t files; /* open now */
     uint64_t records;
     uint64_t missing; /* connections that got no file */
+    uint64_t cut;     /* records that ended early */
 };
 
 typedef struct record {
@@ -49,6 +50,7 @@ static void close_file(record *r) {
 static void give_up(record *r, const char *why) {
     RN_WARN(r->env->log, r->qlog->target, "file=%s bytes=%llu err=\"%s\" qlog ends early", r->name,
             (unsigned long long)r->written, why);
+    r->qlog->cut++;
     close_file(r);
 }
 
@@ -207,4 +209,8 @@ void rn_qlog_del(rn_qlog *qlog) {
 
 const rn_qlog_sink *rn_qlog_get_sink(const rn_qlog *qlog) {
     return &qlog->sink;
+}
+
+uint64_t rn_qlog_incomplete(const rn_qlog *qlog) {
+    return qlog != NULL ? qlog->missing + qlog->cut : 0;
 }

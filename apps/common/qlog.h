@@ -36,4 +36,7 @@ void rn_qlog_del(rn_qlog *qlog); /* when no connection is recorded any more; NUL
 
 const rn_qlog_sink *rn_qlog_get_sink(const rn_qlog *qlog); /* for rn_env.qlog; lives as long */
 
+/* Connections so far that got no file, or whose record ended early; 0 for NULL. */
+uint64_t rn_qlog_incomplete(const rn_qlog *qlog);
+
 #endif

@@ -55,6 +55,7 @@ typedef struct rn_sight_process {
     uint64_t *cpu_ns;
     uint64_t *log_lines_lost;
     uint64_t *descriptors_out;
+    uint64_t *qlogs_incomplete;
 } rn_sight_process;
 
 /* Registers them; the time is that of the start. Results of rn_metrics_add. */

@@ -42,6 +42,10 @@ int rn_sight_process_add(rn_sight_process *process, rn_metrics *metrics, rn_env 
           .name = "rpcnet_descriptors_out_total",
           .help = "Times that something could not be opened because descriptors were out."},
          &process->descriptors_out},
+        {{.kind = RN_METRIC_COUNTER,
+          .name = "rpcnet_qlogs_incomplete_total",
+          .help = "Connections without a qlog, or whose qlog ended early."},
+         &process->qlogs_incomplete},
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         int result = rn_metrics_add(metrics, &table[i].spec, table[i].value);
@@ -116,6 +120,7 @@ void rn_sight_process_sample(const rn_sight_process *process, const rn_sight *si
     struct rusage usage;
     *process->log_lines_lost = rn_log_lines_lost(program->log);
     *process->descriptors_out = rn_loop_descriptors_out(program->loop);
+    *process->qlogs_incomplete = rn_qlog_incomplete(program->qlog);
     sample_memory(process);
     sample_descriptors(process);
     if (getrusage(RUSAGE_SELF, &usage) == 0) {

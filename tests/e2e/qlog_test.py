@@ -7,6 +7,7 @@ import resource
 import stat
 
 from cluster import CALM, PATIENT, ClusterTest, main
+from metrics_test import address_of, metrics
 
 TOKENS = 200
 REQUEST = ("--prompt", "the river", "--seed", "7", "--tokens", str(TOKENS))
@@ -106,10 +107,14 @@ class Qlog(ClusterTest):
     def test_limits_of_length_and_number(self):
         folder = self.folder("qlog")
         limits = ("--qlog-max", "4096", "--qlog-files", "1")
-        self.cluster.start_director(*PATIENT, "--qlog-dir", folder, *limits)
+        director = self.cluster.start_director(*PATIENT, "--metrics-addr", "127.0.0.1:0",
+                                               "--qlog-dir", folder, *limits)
+        at = address_of(director)
+        self.assertEqual(metrics(at)["rpcnet_qlogs_incomplete_total"], 0)
         self.cluster.start_worker("worker-a", *CALM, "--token-interval", "1ms")
         self.assert_clean(self.cluster.start_client(*REQUEST), TOKENS)
-        self.cluster.director.wait_for(r'err="it is as long as it may be" qlog ends early$')
+        director.wait_for(r'err="it is as long as it may be" qlog ends early$')
+        self.assertGreater(metrics(at)["rpcnet_qlogs_incomplete_total"], 0)
         self.cluster.end()
         for path in folder.iterdir():
             self.assertLessEqual(path.stat().st_size, 4096)

@@ -143,6 +143,7 @@ static void a_file_for_a_connection(void **state) {
     (void)state;
     fixture f;
     start(&f, usual);
+    assert_int_equal(rn_qlog_incomplete(NULL), 0);
     void *record = begin(&f);
     assert_non_null(record);
     char path[PATH_SIZE];
@@ -267,6 +268,7 @@ static void only_so_many_files(void **state) {
     for (size_t i = 0; i <= MAX; i++) {
         f.sink->end(records[i]);
     }
+    assert_int_equal(rn_qlog_incomplete(f.qlog), 9 + 1 + 1); /* without one, cut, without one */
     for (unsigned i = 1; i <= MAX + 2; i++) {
         char name[96];
         snprintf(name, sizeof name, "20260101T000000.%06uZ-0123abff-server.sqlog", 123 + i);
