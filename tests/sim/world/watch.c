@@ -297,6 +297,11 @@ void rn_watch_look(rn_watch *watch) {
 
 /* ---- reasons ---- */
 
+/* On such a path a worker may be suspected wrongly at any time. */
+static bool loses(const rn_sim_link *link) {
+    return link->loss > 0 || link->corrupt > 0 || link->rate_bps > 0;
+}
+
 bool rn_watch_explains(const rn_watch *watch, const char *label, uint32_t reason) {
     size_t i = find_worker(watch, label);
     if (i == watch->plan->workers) {
@@ -304,7 +309,7 @@ bool rn_watch_explains(const rn_watch *watch, const char *label, uint32_t reason
     }
     const rn_cluster_worker *worker = &watch->cluster->workers[i];
     bool ended = worker->ends > 0;
-    bool struck = ended || watch->faults->worker_ns[i] > 0;
+    bool struck = ended || watch->faults->worker_ns[i] > 0 || loses(&watch->plan->worker_link);
     switch (reason) {
     case RN_SWAP_FAILURE:
         return watch->plan->fail_after_ns[i] > 0;
