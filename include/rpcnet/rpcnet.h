@@ -35,6 +35,7 @@ typedef struct rpcnet_channel rpcnet_channel;
 typedef struct rpcnet_server rpcnet_server;
 typedef struct rpcnet_call rpcnet_call;
 typedef struct rn_metadata rpcnet_metadata;
+typedef struct rn_budget rpcnet_memory;
 
 enum {
     RPCNET_SECRET_LEN = 32, /* bytes of a cluster secret */
@@ -103,7 +104,7 @@ typedef struct rpcnet_call_callbacks {
                       const rpcnet_metadata *trailers, void *user);
     /* Server: the call is over before we finished it; nothing more can be sent. `code` says why:
      * CANCELLED (by the client), UNAVAILABLE (its connection was lost), DEADLINE_EXCEEDED,
-     * RESOURCE_EXHAUSTED (a message over the limit). At most once. */
+     * RESOURCE_EXHAUSTED (a message over the limit, or memory used up). At most once. */
     void (*on_cancelled)(rpcnet_call *call, int code, void *user);
     /* rpcnet_call_send takes messages again, after RPCNET_ERR_AGAIN or after it had to keep a
      * part of one. */
@@ -184,6 +185,40 @@ typedef struct rpcnet_peer {
  * the stream is gone (after on_closed); the numbers stay. */
 void rpcnet_call_peer(const rpcnet_call *call, rpcnet_peer *out);
 
+/* ---- memory ----
+ *
+ * An account of what calls hold: send rings, messages that are kept, messages that have not come
+ * whole, bytes that came out of order, headers and metadata. Servers and channels that get it by
+ * rpcnet_limits count in it; it must outlive them and the turn in which they are deleted. It
+ * counts, and refuses one thing alone: while it is over its limit, a message that is still coming
+ * takes no more than 4 KiB; its call ends with RESOURCE_EXHAUSTED. What else goes is the program's
+ * decision: in `on_over` it takes a note (it is called wherever memory is taken while the account
+ * is over), and ends calls later. */
+
+int rpcnet_memory_new(rpcnet_memory **out, size_t limit_bytes); /* RPCNET_ERR_MEMORY */
+void rpcnet_memory_del(rpcnet_memory *memory);
+void rpcnet_memory_on_over(rpcnet_memory *memory, void (*on_over)(void *user), void *user);
+
+typedef struct rpcnet_memory_stats {
+    size_t used;
+    size_t peak;
+    size_t limit;
+    size_t excess; /* what has to be given up to be within the limit; what is leaving already, as
+                    * streams that were reset, is taken out */
+    uint64_t refusals; /* messages that could not grow */
+} rpcnet_memory_stats;
+void rpcnet_memory_get_stats(const rpcnet_memory *memory, rpcnet_memory_stats *out);
+
+/* What the call holds now, in bytes. */
+size_t rpcnet_call_memory(const rpcnet_call *call);
+/* The call has ended with RESOURCE_EXHAUSTED because our memory was used up, and not for any fault
+ * of the peer's. */
+bool rpcnet_call_is_starved(const rpcnet_call *call);
+/* Server: ends the call now, whatever of it is not sent yet. The client gets the status if next to
+ * nothing waits in front of it; else a reset, which reads as RESOURCE_EXHAUSTED for that code and
+ * as CANCELLED for others. on_cancelled is not called. */
+void rpcnet_call_abort(rpcnet_call *call, int code, const char *message);
+
 /* ---- connection limits, for channels and servers; nanoseconds and bytes ---- */
 
 typedef struct rpcnet_limits {
@@ -207,6 +242,7 @@ typedef struct rpcnet_limits {
     /* Channels: keep_alive_ns while calls are open, 2 s; 0: keep_alive_ns holds then, too. A NAT
      * that has forgotten a silent client leaves its server without a way to it. */
     uint64_t keep_alive_calls_ns;
+    rpcnet_memory *memory;          /* account of what calls hold; NULL: none */
 } rpcnet_limits;
 
 void rpcnet_limits_init(rpcnet_limits *limits);
@@ -359,6 +395,13 @@ typedef struct rpcnet_server_stats {
     uint64_t messages_refused;               /* a message over receive_max */
 } rpcnet_server_stats;
 void rpcnet_server_get_stats(const rpcnet_server *server, rpcnet_server_stats *out);
+
+/* Memory is over its limit: of what the server's clients make it hold beside the calls that the
+ * program has, gives up the largest, if that is at least `bytes_min` and not 0. That is a call that
+ * was finished and deleted while its last bytes have still to be taken by the client, or a
+ * connection whose bytes came out of order, which is closed. Both read as RESOURCE_EXHAUSTED.
+ * Returns how much it was; 0: there is none. Not inside a callback of this server. */
+size_t rpcnet_server_shed(rpcnet_server *server, size_t bytes_min);
 
 /* ---- health (grpc.health.v1): Check and Watch, on a server ---- */
 

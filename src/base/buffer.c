@@ -9,13 +9,18 @@
 enum { CAPACITY_FIRST = 256 };
 
 void rn_buffer_init(rn_buffer *buffer, size_t limit) {
-    *buffer = (rn_buffer){.limit = limit};
+    rn_buffer_init_counted(buffer, limit, NULL);
+}
+
+void rn_buffer_init_counted(rn_buffer *buffer, size_t limit, rn_budget *budget) {
+    *buffer = (rn_buffer){.limit = limit, .budget = budget};
 }
 
 void rn_buffer_fini(rn_buffer *buffer) {
     if (buffer != NULL) {
         free(buffer->data);
-        *buffer = (rn_buffer){.limit = buffer->limit};
+        rn_budget_move(buffer->budget, buffer->capacity, 0);
+        rn_buffer_init_counted(buffer, buffer->limit, buffer->budget);
     }
 }
 
@@ -43,6 +48,7 @@ int rn_buffer_reserve(rn_buffer *buffer, size_t more) {
         return RPCNET_ERR_MEMORY;
     }
     buffer->data = data;
+    rn_budget_move(buffer->budget, buffer->capacity, capacity);
     buffer->capacity = capacity;
     return RPCNET_OK;
 }

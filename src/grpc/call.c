@@ -20,7 +20,7 @@ static void apply_options(rn_call *call, const rn_call_options *options, size_t 
 }
 
 rn_call *rn_call_alloc(bool server, rn_bytes path, rn_bytes authority,
-                       const rn_call_options *options) {
+                       const rn_call_options *options, rn_budget *budget) {
     size_t receive_max = 0;
     rn_call *call = calloc(1, sizeof *call + path.len + authority.len);
     if (call == NULL) {
@@ -38,8 +38,8 @@ rn_call *rn_call_alloc(bool server, rn_bytes path, rn_bytes authority,
     }
     apply_options(call, options, &receive_max);
     rn_metadata_init(&call->metadata);
-    rn_deframer_init(&call->deframer, receive_max);
-    rn_buffer_init(&call->kept, call->send_max + RN_FRAME_PREFIX_LEN);
+    rn_deframer_init(&call->deframer, receive_max, budget);
+    rn_buffer_init_counted(&call->kept, call->send_max + RN_FRAME_PREFIX_LEN, budget);
     rn_buffer_init(&call->result.message, RN_STATUS_MESSAGE_MAX);
     rn_metadata_init(&call->result.metadata);
     return call;
@@ -60,7 +60,13 @@ void rn_call_enter(rn_call *call) {
 
 void rn_call_leave(rn_call *call) {
     assert(call->depth > 0);
-    if (--call->depth > 0 || !call->deleted) {
+    if (--call->depth > 0) {
+        return;
+    }
+    if (call->over) {
+        rn_deframer_fini(&call->deframer); /* nobody waits for the rest of a message */
+    }
+    if (!call->deleted) {
         return;
     }
     if (call->draining) {
@@ -180,6 +186,39 @@ uint64_t rn_call_deadline(const rn_call *call) {
 
 rn_h3_stream *rn_call_stream(const rn_call *call) {
     return call->stream;
+}
+
+bool rn_call_is_starved(const rn_call *call) {
+    return call->starved;
+}
+
+size_t rn_call_memory(const rn_call *call) {
+    size_t stream = call->stream != NULL ? rn_h3_stream_memory(call->stream) : 0;
+    return stream + rn_deframer_memory(&call->deframer) + call->kept.capacity +
+           call->metadata.bytes.capacity;
+}
+
+size_t rn_call_forsaken_memory(const rn_h3_stream *stream) {
+    const rn_call *call = rn_h3_stream_user(stream, &rn_call_stream_handler);
+    if (call == NULL) {
+        return rn_h3_stream_memory(stream);
+    }
+    return call->deleted ? rn_call_memory(call) : 0;
+}
+
+void rn_call_forsaken_drop(rn_h3_stream *stream) {
+    rn_call *call = rn_h3_stream_user(stream, &rn_call_stream_handler);
+    if (call == NULL) {
+        rn_h3_drop(stream, RN_H3_EXCESSIVE_LOAD);
+        return;
+    }
+    assert(call->deleted);
+    rn_call_enter(call);
+    rn_buffer_fini(&call->kept);
+    call->kept_sent = 0;
+    call->end_sent = true;
+    rn_h3_drop(stream, RN_H3_EXCESSIVE_LOAD);
+    rn_call_leave(call);
 }
 
 size_t rn_call_kept(const rn_call *call) {

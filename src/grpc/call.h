@@ -23,6 +23,7 @@ enum {
     RN_CALL_PIECES_MAX = 6,                    /* pieces of one message that is sent */
     RN_CALL_PATH_MAX = 1024,                   /* "/package.Service/Method" */
     RN_CALL_AUTHORITY_MAX = 512,
+    RN_CALL_UNSENT_MAX = 16384, /* bytes of memory in front of the status of rn_call_abort */
     RN_CALL_HOLD_MAX = 16384 /* manual consumption: bytes of an unfinished message that keep their
                               * window; more would block a message larger than the window */
 };
@@ -97,6 +98,18 @@ rn_h3_stream *rn_call_stream(const rn_call *call);        /* NULL once it is gon
 int rn_call_send(rn_call *call, const rn_bytes *pieces, size_t count);
 /* Bytes of the message that is being kept; 0: rn_call_send takes another one. */
 size_t rn_call_kept(const rn_call *call);
+/* Bytes of memory that the call holds: ring, kept message, half-received message, metadata. */
+size_t rn_call_memory(const rn_call *call);
+/* It has ended with RESOURCE_EXHAUSTED because the account was over its limit while a message came
+ * (rn_budget_may_grow), and not for any fault of the peer's. */
+bool rn_call_is_starved(const rn_call *call);
+
+/* Server: bytes of memory of a stream that no user owns any more: what it was finished with is
+ * still to be sent. 0: it has an owner, or holds nothing. */
+size_t rn_call_forsaken_memory(const rn_h3_stream *stream);
+/* Gives that up: the stream is reset with RN_H3_EXCESSIVE_LOAD. */
+void rn_call_forsaken_drop(rn_h3_stream *stream);
+
 /* Server: sends the initial metadata now; otherwise it goes with the first message. `metadata` may
  * be NULL. RPCNET_ERR_STATE: sent already, or finished; RPCNET_ERR_LIMIT, RPCNET_ERR_CLOSED,
  * RPCNET_ERR_MEMORY, RPCNET_ERR_AGAIN (see `writable`). */
@@ -113,6 +126,10 @@ int rn_call_finish(rn_call *call, const rn_status *status, const rn_metadata *tr
 /* Gives up the call: the stream is reset with RN_H3_REQUEST_CANCELLED. Client: `status` CANCELLED
  * is called inside; server: `cancelled` is not. Nothing when the call is over. */
 void rn_call_cancel(rn_call *call);
+/* Server: ends the call now, with a status if next to nothing waits in front of it, else by a reset
+ * whose code says as much as it can: RN_H3_EXCESSIVE_LOAD for RESOURCE_EXHAUSTED,
+ * RN_H3_REQUEST_CANCELLED for others. `cancelled` is not called. Nothing when the call is over. */
+void rn_call_abort(rn_call *call, enum rpcnet_grpc_code code, const char *text);
 /* The deadline came. Client: `status` DEADLINE_EXCEEDED, and the stream is reset. Server:
  * `cancelled` DEADLINE_EXCEEDED, and the client gets that status if it can still be sent, a reset
  * otherwise. Nothing when the call is over. */

@@ -40,7 +40,8 @@ int rn_call_new(rn_call **out, rn_h3_session *session, const rn_call_start *star
     if (start->deadline <= now) {
         return RPCNET_ERR_TIMEOUT;
     }
-    rn_call *call = rn_call_alloc(false, start->path, start->authority, start->options);
+    rn_call *call = rn_call_alloc(false, start->path, start->authority, start->options,
+                                  rn_conn_budget(rn_h3_session_conn(session)));
     if (call == NULL) {
         return RPCNET_ERR_MEMORY;
     }
@@ -188,5 +189,7 @@ void rn_call_client_lost(rn_call *call, const rn_close *close) {
     }
     (void)snprintf(text, sizeof text, "the connection was lost: %s (code 0x%" PRIx64 ")",
                    close->text[0] != '\0' ? close->text : "closed", close->code);
-    rn_call_client_fail(call, RPCNET_GRPC_UNAVAILABLE, text);
+    bool load = close->application && close->code == RN_H3_EXCESSIVE_LOAD;
+    rn_call_client_fail(call, load ? RPCNET_GRPC_RESOURCE_EXHAUSTED : RPCNET_GRPC_UNAVAILABLE,
+                        text);
 }

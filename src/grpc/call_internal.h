@@ -24,6 +24,7 @@ struct rn_call {
     bool over;      /* `status` or `cancelled` was called, or the server finished */
     bool deleted;   /* freed when no function of it runs any more */
     bool draining;  /* deleted, but what was finished has still to be sent */
+    bool starved;   /* its message could not grow, see rn_call_is_starved */
     unsigned depth; /* functions of this call that call its user */
     uint64_t deadline;
     rn_metadata metadata; /* server: of the request */
@@ -51,7 +52,7 @@ extern const rn_h3_stream_handler rn_call_stream_handler;
 
 /* ---- call.c ---- */
 rn_call *rn_call_alloc(bool server, rn_bytes path, rn_bytes authority,
-                       const rn_call_options *options);
+                       const rn_call_options *options, rn_budget *budget);
 /* Around everything that may call the user; the call may be freed by rn_call_leave. */
 void rn_call_enter(rn_call *call);
 void rn_call_leave(rn_call *call);

@@ -44,6 +44,10 @@ static void fail_deframing(rn_call *call, enum rn_deframe_result result) {
     case RN_DEFRAME_MEMORY:
         fail(call, RPCNET_GRPC_RESOURCE_EXHAUSTED, "out of memory for a message");
         break;
+    case RN_DEFRAME_STARVED:
+        call->starved = true;
+        fail(call, RPCNET_GRPC_RESOURCE_EXHAUSTED, "the receiver's memory is used up");
+        break;
     default:
         fail(call, RPCNET_GRPC_INTERNAL, "a message's prefix is malformed");
         break;

@@ -54,7 +54,8 @@ static int check_request(rn_h3_stream *stream, const rn_wire_head *head, uint64_
 
 static int accept_call(rn_call **out, rn_h3_stream *stream, const rn_wire_head *head,
                        rn_metadata *metadata, uint64_t timeout_ns, const rn_call_options *options) {
-    rn_call *call = rn_call_alloc(true, head->path, head->authority, options);
+    rn_call *call =
+        rn_call_alloc(true, head->path, head->authority, options, metadata->bytes.budget);
     if (call == NULL) {
         rn_h3_reset(stream, RN_H3_INTERNAL_ERROR);
         return RPCNET_ERR_MEMORY;
@@ -75,7 +76,8 @@ int rn_call_accept(rn_call **out, rn_h3_stream *stream, const rn_h3_field *field
     rn_metadata metadata;
     uint64_t timeout_ns = 0;
     *out = NULL;
-    rn_metadata_init(&metadata);
+    rn_metadata_init_counted(&metadata,
+                             rn_conn_budget(rn_h3_session_conn(rn_h3_stream_session(stream))));
     int rv = rn_wire_read(fields, count, &head, &metadata);
     if (rv == RPCNET_ERR_PARSE) {
         rv = refuse(stream, RPCNET_GRPC_INTERNAL, "binary metadata is malformed");
@@ -91,9 +93,8 @@ int rn_call_accept(rn_call **out, rn_h3_stream *stream, const rn_h3_field *field
     return rv;
 }
 
-void rn_call_server_cancel(rn_call *call, enum rpcnet_grpc_code code, const char *text) {
-    assert(!call->over);
-    rn_call_enter(call);
+/* Answers if `text` is given and nothing waits in front, resets otherwise. */
+static void end_early(rn_call *call, enum rpcnet_grpc_code code, const char *text) {
     bool answered = false;
     if (text != NULL && rn_call_kept(call) == 0) {
         rn_status status = {.code = code, .message = rn_bytes_text(text)};
@@ -102,8 +103,32 @@ void rn_call_server_cancel(rn_call *call, enum rpcnet_grpc_code code, const char
     call->over = true;
     rn_call_settle(call);
     if (!answered && call->stream != NULL) {
-        rn_h3_reset(call->stream, RN_H3_REQUEST_CANCELLED);
+        rn_h3_reset(call->stream, code == RPCNET_GRPC_RESOURCE_EXHAUSTED ? RN_H3_EXCESSIVE_LOAD
+                                                                         : RN_H3_REQUEST_CANCELLED);
     }
+}
+
+void rn_call_abort(rn_call *call, enum rpcnet_grpc_code code, const char *text) {
+    assert(call->server);
+    if (call->over || call->deleted) {
+        return;
+    }
+    rn_call_enter(call);
+    bool waits = call->stream != NULL && rn_h3_stream_memory(call->stream) > RN_CALL_UNSENT_MAX;
+    end_early(call, code, waits ? NULL : text);
+    if (call->stream != NULL && !rn_call_is_idle(call)) {
+        call->end_sent = true; /* never: the ring is too small for both */
+        rn_h3_reset(call->stream, RN_H3_EXCESSIVE_LOAD);
+    }
+    rn_buffer_fini(&call->kept);
+    call->kept_sent = 0;
+    rn_call_leave(call);
+}
+
+void rn_call_server_cancel(rn_call *call, enum rpcnet_grpc_code code, const char *text) {
+    assert(!call->over);
+    rn_call_enter(call);
+    end_early(call, code, text);
     if (call->handler != NULL && call->handler->cancelled != NULL) {
         call->handler->cancelled(call, code, call->user);
     }

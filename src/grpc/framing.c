@@ -6,10 +6,10 @@
 
 #include "rpcnet/error.h"
 
-void rn_deframer_init(rn_deframer *deframer, size_t limit) {
+void rn_deframer_init(rn_deframer *deframer, size_t limit, rn_budget *budget) {
     memset(deframer, 0, sizeof *deframer);
     deframer->limit = limit;
-    rn_buffer_init(&deframer->body, 0);
+    rn_buffer_init_counted(&deframer->body, 0, budget);
 }
 
 void rn_deframer_fini(rn_deframer *deframer) {
@@ -56,6 +56,17 @@ static void release_gathered(rn_deframer *deframer) {
     }
 }
 
+/* Few bytes are always taken: whoever is small keeps his service when memory is short. */
+static enum rn_deframe_result gather(rn_deframer *deframer, const uint8_t *data, size_t len) {
+    rn_buffer *body = &deframer->body;
+    size_t needed = body->len + len;
+    if (needed > RN_DEFRAMER_KEPT_MAX && needed > body->capacity &&
+        !rn_budget_may_grow(body->budget)) {
+        return RN_DEFRAME_STARVED;
+    }
+    return rn_buffer_append(body, data, len) == RPCNET_OK ? RN_DEFRAME_MESSAGE : RN_DEFRAME_MEMORY;
+}
+
 enum rn_deframe_result rn_deframer_next(rn_deframer *deframer, const uint8_t **cursor,
                                         const uint8_t *end, rn_bytes *message) {
     release_gathered(deframer);
@@ -72,9 +83,9 @@ enum rn_deframe_result rn_deframer_next(rn_deframer *deframer, const uint8_t **c
         deframer->prefix_len = 0;
         return RN_DEFRAME_MESSAGE;
     }
-    int rv = rn_buffer_append(&deframer->body, *cursor, part);
-    if (rv != RPCNET_OK) {
-        return RN_DEFRAME_MEMORY;
+    result = gather(deframer, *cursor, part);
+    if (result != RN_DEFRAME_MESSAGE) {
+        return result;
     }
     *cursor += part;
     if (part < wanted) {

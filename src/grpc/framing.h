@@ -19,7 +19,8 @@ enum rn_deframe_result {
     RN_DEFRAME_COMPRESSED, /* a compressed message; from here on the rest is an error, and final */
     RN_DEFRAME_MALFORMED,  /* a flag that is neither 0 nor 1 */
     RN_DEFRAME_TOO_LARGE,  /* longer than the limit */
-    RN_DEFRAME_MEMORY
+    RN_DEFRAME_MEMORY,
+    RN_DEFRAME_STARVED /* the account is over its limit */
 };
 
 typedef struct rn_deframer {
@@ -31,8 +32,9 @@ typedef struct rn_deframer {
     bool gathered;     /* the last message was delivered from `body` */
 } rn_deframer;
 
-/* `limit`: bytes of a message. */
-void rn_deframer_init(rn_deframer *deframer, size_t limit);
+/* `limit`: bytes of a message. `budget`: where its memory is counted; may be NULL. While that is
+ * over its limit a message may take no more than RN_DEFRAMER_KEPT_MAX. */
+void rn_deframer_init(rn_deframer *deframer, size_t limit, rn_budget *budget);
 void rn_deframer_fini(rn_deframer *deframer);
 void rn_deframer_set_limit(rn_deframer *deframer, size_t limit); /* for messages to come */
 
@@ -41,6 +43,10 @@ void rn_deframer_set_limit(rn_deframer *deframer, size_t limit); /* for messages
  * here. */
 enum rn_deframe_result rn_deframer_next(rn_deframer *deframer, const uint8_t **cursor,
                                         const uint8_t *end, rn_bytes *message);
+/* Bytes of memory that it holds. */
+static inline size_t rn_deframer_memory(const rn_deframer *deframer) {
+    return deframer->body.capacity;
+}
 /* Inside a message: an end of the stream here would cut it. */
 static inline bool rn_deframer_is_midway(const rn_deframer *deframer) {
     return deframer->prefix_len > 0;

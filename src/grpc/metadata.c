@@ -15,8 +15,12 @@ struct rn_metadata_entry {
 };
 
 void rn_metadata_init(rn_metadata *metadata) {
+    rn_metadata_init_counted(metadata, NULL);
+}
+
+void rn_metadata_init_counted(rn_metadata *metadata, rn_budget *budget) {
     memset(metadata, 0, sizeof *metadata);
-    rn_buffer_init(&metadata->bytes, RN_METADATA_BYTES_MAX);
+    rn_buffer_init_counted(&metadata->bytes, RN_METADATA_BYTES_MAX, budget);
 }
 
 void rn_metadata_fini(rn_metadata *metadata) {

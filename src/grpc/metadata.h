@@ -29,6 +29,8 @@ typedef struct rn_metadata_field {
 } rn_metadata_field;
 
 void rn_metadata_init(rn_metadata *metadata); /* takes no memory */
+/* The same; its names and values are counted in `budget`, which outlives it and may be NULL. */
+void rn_metadata_init_counted(rn_metadata *metadata, rn_budget *budget);
 void rn_metadata_fini(rn_metadata *metadata);
 void rn_metadata_clear(rn_metadata *metadata);
 

@@ -100,6 +100,8 @@ void rn_h3_session_forget(rn_h3_session *session);
 rn_conn *rn_h3_session_conn(const rn_h3_session *session);
 size_t
 rn_h3_session_streams(const rn_h3_session *session); /* request streams that are not closed */
+/* Visits its request streams, in the order in which they began. Start with NULL; NULL: no more. */
+rn_h3_stream *rn_h3_session_next_stream(const rn_h3_session *session, const rn_h3_stream *before);
 bool rn_h3_session_is_established(const rn_h3_session *session);
 /* A request may be opened: established, no GOAWAY received, not closing. The peer's limit on
  * streams is another question (rn_conn_streams_left). */
@@ -138,6 +140,9 @@ int rn_h3_trailers(rn_h3_stream *stream, const rn_h3_field *fields, size_t count
 void rn_h3_consume(rn_h3_stream *stream, size_t len);
 /* Ends both directions; what is over already stays as it is. No `reset` follows, `closed` does. */
 void rn_h3_reset(rn_h3_stream *stream, uint64_t code);
+/* As rn_h3_reset, and what is finished and still in the ring is not sent either; the request's
+ * fields are gone. Not inside `request`. */
+void rn_h3_drop(rn_h3_stream *stream, uint64_t code);
 /* The peer shall send no more; what comes is dropped. Nothing if it has finished. */
 void rn_h3_stop_receiving(rn_h3_stream *stream, uint64_t code);
 /* No callback any more. What is not over yet is reset with `code`. */
@@ -148,7 +153,10 @@ void rn_h3_stream_set_handler(rn_h3_stream *stream, const rn_h3_stream_handler *
 /* 0 (first) to 7 (last), for the bytes that we send (RFC 9218); 3 at first, or what the request
  * asked for. */
 void rn_h3_stream_set_urgency(rn_h3_stream *stream, unsigned urgency);
+/* The user that was set with this handler; NULL: it has another one. */
+void *rn_h3_stream_user(const rn_h3_stream *stream, const rn_h3_stream_handler *handler);
 rn_h3_session *rn_h3_stream_session(const rn_h3_stream *stream);
+size_t rn_h3_stream_memory(const rn_h3_stream *stream); /* bytes that it holds in ring and fields */
 size_t rn_h3_room(const rn_h3_stream *stream); /* body bytes that one rn_h3_send would take now */
 bool rn_h3_stream_is_sent(const rn_h3_stream *stream); /* our message is finished, or was reset */
 

@@ -25,7 +25,8 @@ rn_h3_stream *rn_h3_stream_new(rn_h3_session *session, rn_stream *quic_stream, b
     rn_h3_book_init(&stream->book, unidirectional);
     /* Twice: a request's fields stay while its trailers are decoded. */
     size_t overhead = sizeof(uint32_t) * 2 * RN_H3_FIELDS_MAX;
-    rn_buffer_init(&stream->fields, 2 * (session->field_section_max + overhead));
+    rn_buffer_init_counted(&stream->fields, 2 * (session->field_section_max + overhead),
+                           rn_conn_budget(session->conn));
     rn_list_append(&session->streams, &stream->link);
     session->requests += request ? 1 : 0;
     rn_stream_set_user(quic_stream, stream);
@@ -70,6 +71,15 @@ void rn_h3_reset(rn_h3_stream *stream, uint64_t code) {
     reset(stream, code);
 }
 
+void rn_h3_drop(rn_h3_stream *stream, uint64_t code) {
+    reset(stream, code);
+    rn_buffer_fini(&stream->fields);
+    stream->request_bytes = stream->request_count = 0;
+    if (!stream->session->closing) {
+        rn_stream_reset(stream->stream, code);
+    }
+}
+
 void rn_h3_stop_receiving(rn_h3_stream *stream, uint64_t code) {
     if (stream->received || stream->session->closing) {
         return;
@@ -104,6 +114,27 @@ void rn_h3_stream_set_urgency(rn_h3_stream *stream, unsigned urgency) {
 
 rn_h3_session *rn_h3_stream_session(const rn_h3_stream *stream) {
     return stream->session;
+}
+
+size_t rn_h3_stream_memory(const rn_h3_stream *stream) {
+    size_t ring = stream->session->closing ? 0 : rn_stream_memory(stream->stream);
+    return ring + stream->fields.capacity;
+}
+
+void *rn_h3_stream_user(const rn_h3_stream *stream, const rn_h3_stream_handler *handler) {
+    return stream->handler == handler ? stream->user : NULL;
+}
+
+rn_h3_stream *rn_h3_session_next_stream(const rn_h3_session *session, const rn_h3_stream *before) {
+    const rn_list *at = before != NULL ? &before->link : &session->streams;
+    while (at->next != &session->streams) {
+        rn_h3_stream *stream = RN_CONTAINER_OF(at->next, rn_h3_stream, link);
+        if (stream->request) {
+            return stream;
+        }
+        at = at->next;
+    }
+    return NULL;
 }
 
 bool rn_h3_stream_is_sent(const rn_h3_stream *stream) {

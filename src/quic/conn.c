@@ -81,6 +81,7 @@ static rn_conn *conn_alloc(rn_endpoint *endpoint, bool server) {
     conn->endpoint = endpoint;
     conn->server = server;
     conn->resets_wait = !server;
+    rn_blocks_init(&conn->blocks, endpoint->config.limits.budget);
     rn_list_init(&conn->link);
     rn_list_init(&conn->ready_link);
     rn_list_init(&conn->streams);
@@ -149,6 +150,7 @@ static int reserve_timer(rn_conn *conn) {
 static void register_conn(rn_conn *conn) {
     rn_endpoint *endpoint = conn->endpoint;
     rn_list_append(&endpoint->conns, &conn->link);
+    rn_blocks_settle(&conn->blocks);
     endpoint->stats.connections++;
     endpoint->stats.handshakes++;
     conn->handshake_counted = true;
@@ -184,9 +186,10 @@ static int accept_quic(rn_conn *conn, const rn_accept_info *info) {
     params.stateless_reset_token_present = 1;
     rn_conn_qlog_begin(conn, &settings, &params.original_dcid);
     rn_conn_reference_path(&info->local, &info->remote, &path);
-    return library_result(conn, ngtcp2_conn_server_new(&conn->quic, &header->scid,
-                                                       &conn->own_ids[0].id, &path, header->version,
-                                                       &callbacks, &settings, &params, NULL, conn));
+    return library_result(conn,
+                          ngtcp2_conn_server_new(&conn->quic, &header->scid, &conn->own_ids[0].id,
+                                                 &path, header->version, &callbacks, &settings,
+                                                 &params, rn_blocks_mem(&conn->blocks), conn));
 }
 
 int rn_conn_accept(rn_conn **out, rn_endpoint *endpoint, const rn_accept_info *info) {
@@ -240,10 +243,10 @@ static int connect_quic(rn_conn *conn, const rn_connect_options *options) {
     ngtcp2_cid_init(&first_destination, random_id, 18);
     rn_conn_qlog_begin(conn, &settings, &first_destination);
     rn_conn_reference_path(&options->local, &options->remote, &path);
-    return library_result(conn,
-                          ngtcp2_conn_client_new(&conn->quic, &first_destination,
-                                                 &conn->own_ids[0].id, &path, NGTCP2_PROTO_VER_V1,
-                                                 &callbacks, &settings, &params, NULL, conn));
+    return library_result(
+        conn, ngtcp2_conn_client_new(&conn->quic, &first_destination, &conn->own_ids[0].id, &path,
+                                     NGTCP2_PROTO_VER_V1, &callbacks, &settings, &params,
+                                     rn_blocks_mem(&conn->blocks), conn));
 }
 
 int rn_conn_connect(rn_conn **out, rn_endpoint *endpoint, const rn_connect_options *options) {
@@ -341,6 +344,14 @@ uint64_t rn_conn_rtt(const rn_conn *conn) {
     ngtcp2_conn_info info;
     ngtcp2_conn_get_conn_info(conn->quic, &info);
     return info.latest_rtt == 0 ? 0 : info.smoothed_rtt;
+}
+
+rn_budget *rn_conn_budget(const rn_conn *conn) {
+    return conn->endpoint->config.limits.budget;
+}
+
+size_t rn_conn_memory(const rn_conn *conn) {
+    return conn->blocks.leaving ? 0 : rn_blocks_counted(&conn->blocks);
 }
 
 uint64_t rn_conn_streams_left(const rn_conn *conn) {

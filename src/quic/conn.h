@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/address.h"
+#include "base/budget.h"
 #include "base/bytes.h"
 
 typedef struct rn_conn rn_conn;
@@ -74,6 +75,11 @@ const char *rn_conn_peer_identity(const rn_conn *conn);
 uint64_t rn_conn_now(const rn_conn *conn); /* the endpoint's present time, nanoseconds */
 /* Smoothed round-trip time in nanoseconds; 0 before the first sample. */
 uint64_t rn_conn_rtt(const rn_conn *conn);
+/* Where the memory of this connection's streams is counted; NULL: nowhere. */
+rn_budget *rn_conn_budget(const rn_conn *conn);
+/* Bytes of memory that hold what came out of order; 0 once it closes. Counted with a budget alone.
+ */
+size_t rn_conn_memory(const rn_conn *conn);
 /* How many more bidirectional streams we may open now. */
 uint64_t rn_conn_streams_left(const rn_conn *conn);
 
@@ -98,6 +104,9 @@ void *rn_stream_user(const rn_stream *stream); /* NULL until set */
 /* 0 (first) to 7 (last), as RFC 9218's urgency; 3 at first. Streams of one urgency take turns. */
 void rn_stream_set_urgency(rn_stream *stream, unsigned urgency);
 
+/* Bytes of memory that its ring holds; 0 once our direction was reset, though the peer may have
+ * still to say that it knows. */
+size_t rn_stream_memory(const rn_stream *stream);
 /* How many bytes rn_stream_write takes now. */
 size_t rn_stream_room(const rn_stream *stream);
 /* Takes the memory for `len` more bytes now, so that writing them does not fail for lack of it.

@@ -10,11 +10,22 @@
 
 enum { CLOSE_PACKET_MAX = 1200 };
 
+static const char exhausted_text[] = "memory is used up";
+
+/* All that it holds is on its way out. */
+static void leave(rn_conn *conn) {
+    rn_blocks_abandon(&conn->blocks);
+    for (rn_list *at = conn->streams.next; at != &conn->streams; at = at->next) {
+        rn_send_ring_abandon(&RN_CONTAINER_OF(at, rn_stream, link)->ring);
+    }
+}
+
 void rn_conn_close(rn_conn *conn, uint64_t code, const char *text) {
     if (conn->close_asked || conn->quic == NULL) {
         return;
     }
     conn->close_asked = true;
+    leave(conn);
     conn->close.cause = RN_CLOSE_LOCAL;
     conn->close.application = true;
     conn->close.code = code;
@@ -150,7 +161,11 @@ static void fail_telling(rn_conn *conn, int code) {
                             ? RN_CLOSE_INTERNAL
                         : handshaking ? RN_CLOSE_HANDSHAKE_FAILED
                                       : RN_CLOSE_PROTOCOL;
-    conn->close.application = false;
+    if (code == NGTCP2_ERR_NOMEM && conn->blocks.starved && !handshaking) {
+        ngtcp2_ccerr_set_application_error(&error, conn->endpoint->config.limits.exhausted_code,
+                                           (const uint8_t *)exhausted_text, strlen(exhausted_text));
+    }
+    conn->close.application = error.type == NGTCP2_CCERR_TYPE_APPLICATION;
     conn->close.code = error.error_code;
     if (certificate[0] != '\0') {
         conn->close.cause = RN_CLOSE_HANDSHAKE_FAILED;

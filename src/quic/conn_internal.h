@@ -8,6 +8,7 @@
 #include "base/heap.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "quic/blocks.h"
 #include "quic/books.h"
 #include "quic/conn.h"
 #include "quic/endpoint.h"
@@ -70,6 +71,7 @@ struct rn_conn {
     bool server;
     bool handshake_counted; /* in rn_endpoint.stats.handshakes */
     ngtcp2_conn *quic;      /* NULL once closing or draining */
+    rn_blocks blocks;       /* its memory */
     rn_tls_session *tls;    /* likewise; a server's ends with the handshake */
     rn_conn_handler handler;
     void *user;

@@ -36,7 +36,9 @@ int rn_stream_new(rn_stream **out, rn_conn *conn, int64_t id) {
     stream->conn = conn;
     stream->id = id;
     stream->urgency = RN_URGENCY_DEFAULT;
-    rn_send_ring_init(&stream->ring, conn->endpoint->config.limits.send_ring_bytes);
+    /* The few bytes of unidirectional streams are part of what a connection costs. */
+    rn_send_ring_init(&stream->ring, conn->endpoint->config.limits.send_ring_bytes,
+                      ngtcp2_is_bidi_stream(id) != 0 ? conn->endpoint->config.limits.budget : NULL);
     rn_list_init(&stream->ready);
     rn_list_append(&conn->streams, &stream->link);
     if (is_waiting(stream) && conn->streams_waiting++ == 0) {
@@ -133,6 +135,10 @@ void rn_stream_set_urgency(rn_stream *stream, unsigned urgency) {
     }
 }
 
+size_t rn_stream_memory(const rn_stream *stream) {
+    return stream->ring.leaving ? 0 : stream->ring.memory;
+}
+
 size_t rn_stream_room(const rn_stream *stream) {
     return rn_send_ring_room(&stream->ring);
 }
@@ -205,6 +211,7 @@ void rn_stream_reset(rn_stream *stream, uint64_t code) {
     }
     if (may_send(stream)) {
         stream->write_closed = true;
+        rn_send_ring_abandon(&stream->ring);
         rn_stream_update_ready(stream);
         if (conn->resets_wait) {
             stream->reset_due = true;

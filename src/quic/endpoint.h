@@ -36,6 +36,10 @@ typedef struct rn_quic_limits {
     size_t connections_per_address;
     size_t handshakes_max; /* unfinished ones that we accept; more are dropped */
     size_t retry_above;    /* unfinished handshakes from which on Retry is asked */
+    /* Where the memory of bidirectional streams is counted, here and above; NULL: nowhere. It
+     * outlives the endpoint. */
+    rn_budget *budget;
+    uint64_t exhausted_code; /* application error of a connection that is closed because of that */
 } rn_quic_limits;
 
 #define RN_QUIC_LIMITS_DEFAULT                                                                     \

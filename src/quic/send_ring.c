@@ -6,28 +6,40 @@
 
 #include "rpcnet/error.h"
 
-void rn_send_ring_init(rn_send_ring *ring, size_t limit) {
-    *ring = (rn_send_ring){.limit = limit};
+void rn_send_ring_init(rn_send_ring *ring, size_t limit, rn_budget *budget) {
+    *ring = (rn_send_ring){.limit = limit, .budget = budget};
 }
 
-static void free_chunks(rn_send_chunk *chunk) {
+static void count(rn_send_ring *ring, size_t memory) {
+    if (ring->leaving) {
+        rn_budget_leave(ring->budget, ring->memory, memory);
+    }
+    rn_budget_move(ring->budget, ring->memory, memory);
+    ring->memory = memory;
+}
+
+static void free_chunks(rn_send_ring *ring, rn_send_chunk *chunk) {
+    size_t freed = 0;
     for (rn_send_chunk *after; chunk != NULL; chunk = after) {
         after = chunk->next;
+        freed += sizeof *chunk + chunk->size;
         free(chunk);
     }
+    count(ring, ring->memory - freed);
 }
 
 void rn_send_ring_fini(rn_send_ring *ring) {
-    free_chunks(ring->first);
-    free_chunks(ring->spare);
+    free_chunks(ring, ring->first);
+    free_chunks(ring, ring->spare);
     *ring = (rn_send_ring){0};
 }
 
-static rn_send_chunk *new_chunk(size_t size) {
+static rn_send_chunk *new_chunk(rn_send_ring *ring, size_t size) {
     rn_send_chunk *chunk = malloc(sizeof *chunk + size);
     if (chunk != NULL) {
         chunk->size = size;
         chunk->next = NULL;
+        count(ring, ring->memory + sizeof *chunk + size);
     }
     return chunk;
 }
@@ -35,7 +47,7 @@ static rn_send_chunk *new_chunk(size_t size) {
 static rn_send_chunk *take_chunk(rn_send_ring *ring, size_t size) {
     rn_send_chunk *chunk = ring->spare;
     if (chunk == NULL) {
-        return new_chunk(size);
+        return new_chunk(ring, size);
     }
     ring->spare = chunk->next;
     chunk->next = NULL;
@@ -68,7 +80,7 @@ static int take_chunks(rn_send_ring *ring, size_t len, rn_send_chunk **added) {
     for (size_t have = tail_room(ring); have < len;) {
         *link = take_chunk(ring, size);
         if (*link == NULL) {
-            free_chunks(*added);
+            free_chunks(ring, *added);
             return RPCNET_ERR_MEMORY;
         }
         have += (*link)->size;
@@ -86,7 +98,7 @@ int rn_send_ring_reserve(rn_send_ring *ring, size_t len) {
     rn_send_chunk **link = &ring->spare;
     for (; have < len; link = &(*link)->next) {
         if (*link == NULL) {
-            *link = new_chunk(size);
+            *link = new_chunk(ring, size);
         }
         if (*link == NULL) {
             return RPCNET_ERR_MEMORY;
@@ -185,11 +197,20 @@ static void drop_first(rn_send_ring *ring) {
         ring->last = NULL;
         ring->cursor = NULL;
     }
-    if (ring->spare == NULL && chunk->size == RN_SEND_CHUNK_BYTES) {
-        chunk->next = NULL;
+    chunk->next = NULL;
+    if (ring->spare == NULL && !ring->leaving && chunk->size == RN_SEND_CHUNK_BYTES) {
         ring->spare = chunk;
     } else {
-        free(chunk);
+        free_chunks(ring, chunk);
+    }
+}
+
+void rn_send_ring_abandon(rn_send_ring *ring) {
+    free_chunks(ring, ring->spare);
+    ring->spare = NULL;
+    if (!ring->leaving) {
+        ring->leaving = true;
+        rn_budget_leave(ring->budget, 0, ring->memory);
     }
 }
 

@@ -14,6 +14,7 @@
 #ifndef RN_QUIC_SEND_RING_H
 #define RN_QUIC_SEND_RING_H
 
+#include "base/budget.h"
 #include "base/bytes.h"
 
 enum {
@@ -41,9 +42,13 @@ typedef struct rn_send_ring {
     uint64_t next;
     uint64_t end;
     size_t limit;
+    size_t memory; /* bytes held, the spare chunk included: what stands in the account */
+    bool leaving;
+    rn_budget *budget;
 } rn_send_ring;
 
-void rn_send_ring_init(rn_send_ring *ring, size_t limit);
+/* `budget` may be NULL; else it outlives the ring. */
+void rn_send_ring_init(rn_send_ring *ring, size_t limit, rn_budget *budget);
 void rn_send_ring_fini(rn_send_ring *ring);
 
 static inline size_t rn_send_ring_len(const rn_send_ring *ring) {
@@ -69,6 +74,9 @@ size_t rn_send_ring_unsent_spans(const rn_send_ring *ring, rn_bytes out[RN_SEND_
 
 /* `len` unsent bytes have been sent. */
 void rn_send_ring_sent(rn_send_ring *ring, size_t len);
+
+/* Nothing more will be appended or sent: what is held waits for the peer alone, and is counted so. */
+void rn_send_ring_abandon(rn_send_ring *ring);
 
 /* All bytes below `offset` are acknowledged; start <= offset <= next. */
 void rn_send_ring_release(rn_send_ring *ring, uint64_t offset);

@@ -237,7 +237,7 @@ int rpcnet_call_new(rpcnet_call **out, rpcnet_channel *channel, const char *path
     call->options.receive_max = given.receive_max;
     call->options.send_max = given.send_max;
     call->options.manual_consume = given.manual_consume;
-    rn_buffer_init(&call->kept, given.send_max);
+    rn_buffer_init_counted(&call->kept, given.send_max, channel->limits.budget);
     int rv = place(call, channel, given.metadata);
     if (rv != RPCNET_OK) {
         rpcnet_call_del(call);

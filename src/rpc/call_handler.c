@@ -67,7 +67,7 @@ static void on_cancelled(rn_call *inner, enum rpcnet_grpc_code code, void *user)
     rpcnet_call *call = user;
     (void)inner;
     rn_rpc_port *port = enter(call);
-    if (code == RPCNET_GRPC_RESOURCE_EXHAUSTED && port != NULL) {
+    if (code == RPCNET_GRPC_RESOURCE_EXHAUSTED && port != NULL && !rn_call_is_starved(inner)) {
         RN_CONTAINER_OF(port, rpcnet_server, port)->messages_refused++;
     }
     rn_rpc_call_server_over(call);

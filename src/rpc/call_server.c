@@ -109,15 +109,18 @@ void rn_rpc_call_cut(rpcnet_call *call) {
     rn_rpc_call_leave(call);
 }
 
+enum rpcnet_grpc_code rn_rpc_code(int code) {
+    return code >= RPCNET_GRPC_OK && code <= RPCNET_GRPC_UNAUTHENTICATED
+               ? (enum rpcnet_grpc_code)code
+               : RPCNET_GRPC_UNKNOWN;
+}
+
 int rpcnet_call_finish(rpcnet_call *call, int code, const char *message,
                        const rpcnet_metadata *trailers) {
     if (!call->server) {
         return RPCNET_ERR_STATE;
     }
-    rn_status status = {.code = RPCNET_GRPC_UNKNOWN};
-    if (code >= RPCNET_GRPC_OK && code <= RPCNET_GRPC_UNAUTHENTICATED) {
-        status.code = (enum rpcnet_grpc_code)code;
-    }
+    rn_status status = {.code = rn_rpc_code(code)};
     if (message != NULL) {
         status.message = rn_bytes_text(message);
     }

@@ -135,6 +135,7 @@ void rn_rpc_call_accept(rn_server_conn *conn, rn_h3_stream *stream, const rn_h3_
                         size_t count);
 /* Ends a server's call because its server goes: on_cancelled UNAVAILABLE, inside. */
 void rn_rpc_call_cut(rpcnet_call *call);
+enum rpcnet_grpc_code rn_rpc_code(int code);     /* UNKNOWN for what is no code */
 void rn_rpc_call_server_over(rpcnet_call *call); /* it counts as open no more */
 
 /* ---- channel.c, channel_connect.c ---- */

@@ -68,6 +68,8 @@ int rn_rpc_take_limits(const rpcnet_limits *in, bool server, rn_quic_limits *out
     out->connections_max = server ? limits.connections_max : 1;
     out->handshakes_max = limits.handshakes_max;
     out->retry_above = limits.retry_above;
+    out->budget = limits.memory;
+    out->exhausted_code = RN_H3_EXCESSIVE_LOAD;
     out->connections_per_address = server ? limits.connections_per_address : 0;
     return RPCNET_OK;
 }

@@ -11,7 +11,7 @@
 #ifndef RN_SWAP_RECORDS_H
 #define RN_SWAP_RECORDS_H
 
-#include "swap/budget.h"
+#include "base/budget.h"
 #include "swap/wire.h"
 
 enum {

@@ -224,7 +224,7 @@ rn_swap_action rn_swap_stream_client_message(rn_swap_stream *stream, rn_bytes pa
                            "bytes)",
                            stream->config->requests_limit);
         rn_swap_stream_end(stream, &action, RN_SWAP_CODE_RESOURCE_EXHAUSTED,
-                           &stream->counters->ended_other);
+                           &stream->counters->ended_exhausted);
     }
     return action;
 }
@@ -247,6 +247,16 @@ rn_swap_action rn_swap_stream_cancel(rn_swap_stream *stream) {
         rn_sentence_format(stream->end_text, sizeof stream->end_text, "cancelled by the client");
         rn_swap_stream_end(stream, &action, RN_SWAP_CODE_CANCELLED,
                            &stream->counters->ended_cancelled);
+    }
+    return action;
+}
+
+rn_swap_action rn_swap_stream_exhaust(rn_swap_stream *stream, const char *text) {
+    rn_swap_action action = {0};
+    if (stream->state != RN_SWAP_DONE) {
+        rn_sentence_format(stream->end_text, sizeof stream->end_text, "%s", text);
+        rn_swap_stream_end(stream, &action, RN_SWAP_CODE_RESOURCE_EXHAUSTED,
+                           &stream->counters->ended_exhausted);
     }
     return action;
 }

@@ -86,6 +86,7 @@ typedef struct rn_swap_counters {
     uint64_t ended_parked; /* no worker in time */
     uint64_t ended_cancelled;
     uint64_t ended_deadline;
+    uint64_t ended_exhausted; /* by a limit: memory, a queue, the length of a message */
     uint64_t ended_other;
 } rn_swap_counters;
 
@@ -214,6 +215,9 @@ rn_swap_action rn_swap_stream_fault(rn_swap_stream *stream, uint64_t now_ns, rn_
 rn_swap_action rn_swap_stream_client_message(rn_swap_stream *stream, rn_bytes payload);
 rn_swap_action rn_swap_stream_half_close(rn_swap_stream *stream);
 rn_swap_action rn_swap_stream_cancel(rn_swap_stream *stream);
+/* A limit has been passed that the stream itself knows nothing of; `text` says which. END with
+ * RESOURCE_EXHAUSTED, or NOTHING when the stream has ended. */
+rn_swap_action rn_swap_stream_exhaust(rn_swap_stream *stream, const char *text);
 /* Somebody else has found the deadline passed. END, or NOTHING when the stream has ended. */
 rn_swap_action rn_swap_stream_expire(rn_swap_stream *stream);
 

@@ -62,7 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     uint32_t seed = fuzz_byte(&input);
     whole w = {.rest = rn_bytes_of(input.data, input.len), .limit = limit};
     rn_deframer deframer;
-    rn_deframer_init(&deframer, limit);
+    rn_deframer_init(&deframer, limit, NULL);
     bool more = true;
     while (input.len > 0 && more) {
         seed = seed * 1103515245 + 12345;

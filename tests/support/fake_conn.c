@@ -18,6 +18,7 @@ struct rn_stream {
     /* sending */
     rn_buffer out;    /* written, not delivered */
     size_t unacked;   /* delivered, not acknowledged */
+    size_t padding;   /* of rn_stream_memory */
     size_t delivered; /* to the peer, ever */
     bool refused;
     bool fin;
@@ -45,6 +46,7 @@ struct rn_conn {
     bool close_wanted;
     rn_close close;
     uint64_t now;
+    size_t memory; /* what rn_conn_memory says */
     rn_list streams;
     uint64_t bidi_opened;
     uint64_t uni_opened;
@@ -380,6 +382,10 @@ void fake_conn_lose(rn_conn *conn, enum rn_close_cause cause, const char *text) 
     conn_end(conn, &close);
 }
 
+void fake_conn_set_memory(rn_conn *conn, size_t memory) {
+    conn->memory = memory;
+}
+
 void fake_conn_set_now(rn_conn *conn, uint64_t now) {
     conn->now = now;
 }
@@ -411,6 +417,10 @@ size_t fake_conn_streams(const rn_conn *conn) {
 
 unsigned fake_stream_urgency(const rn_stream *stream) {
     return stream->urgency;
+}
+
+void fake_stream_pad(rn_stream *stream, size_t memory) {
+    stream->padding += memory;
 }
 
 size_t fake_stream_delivered(const rn_stream *stream) {
@@ -454,6 +464,18 @@ uint64_t rn_conn_now(const rn_conn *conn) {
 uint64_t rn_conn_rtt(const rn_conn *conn) {
     (void)conn;
     return 0;
+}
+
+rn_budget *rn_conn_budget(const rn_conn *conn) {
+    return conn->link->options.budget;
+}
+
+size_t rn_conn_memory(const rn_conn *conn) {
+    return conn->memory;
+}
+
+size_t rn_stream_memory(const rn_stream *stream) {
+    return stream->reset ? 0 : stream->out.capacity + stream->unacked + stream->padding;
 }
 
 uint64_t rn_conn_streams_left(const rn_conn *conn) {

@@ -18,6 +18,7 @@ typedef struct fake_options {
     unsigned seed;     /* with chunk: random sizes from 1 to chunk; 0: always chunk */
     uint64_t bidi_max; /* streams that may be open; 0: 128 */
     uint64_t uni_max;  /* the same for unidirectional ones; 0: 8 */
+    rn_budget *budget; /* of both ends; NULL: none. Rings are not counted in it. */
 } fake_options;
 
 fake_link *fake_link_new(const fake_options *options); /* NULL: defaults */
@@ -45,10 +46,12 @@ void fake_conn_fail_writes(rn_conn *conn, bool fail);
 
 /* What has been given back, less what came: 0 when every byte's window is returned. */
 size_t fake_conn_unconsumed(const rn_conn *conn);
+void fake_conn_set_memory(rn_conn *conn, size_t memory);
 size_t fake_conn_streams(const rn_conn *conn);          /* of both kinds, not closed */
 rn_stream *fake_conn_stream(rn_conn *conn, int64_t id); /* NULL: not there */
 unsigned fake_stream_urgency(const rn_stream *stream);
-size_t fake_stream_delivered(const rn_stream *stream); /* bytes that came */
+void fake_stream_pad(rn_stream *stream, size_t memory); /* its ring holds so much more */
+size_t fake_stream_delivered(const rn_stream *stream);  /* bytes that came */
 /* The code that `conn` closed with; 0: it did not. */
 uint64_t fake_conn_close_code(const rn_conn *conn);
 uint64_t fake_link_close_code(const fake_link *link); /* of the first close, kept after it */

@@ -45,7 +45,7 @@ static void random_cuts(void **state) {
         rn_deframer deframer;
         size_t seen = 0;
         size_t piece_max = round < 3 ? stream.len : round < 6 ? 3 : 1 + (size_t)(rand() % 5000);
-        rn_deframer_init(&deframer, 70000);
+        rn_deframer_init(&deframer, 70000, NULL);
         for (size_t at = 0; at < stream.len;) {
             size_t len = 1 + (size_t)rand() % piece_max;
             len = len < stream.len - at ? len : stream.len - at;
@@ -83,7 +83,7 @@ static void whole_messages_are_handed_out_in_place(void **state) {
     const uint8_t *cursor = bytes;
     rn_bytes message;
     (void)state;
-    rn_deframer_init(&deframer, 100);
+    rn_deframer_init(&deframer, 100, NULL);
     assert_int_equal(rn_deframer_next(&deframer, &cursor, bytes + sizeof bytes, &message),
                      RN_DEFRAME_MESSAGE);
     assert_ptr_equal(message.data, bytes + 5);
@@ -104,7 +104,7 @@ static enum rn_deframe_result read_prefix(uint8_t flag, uint32_t length, size_t 
     const uint8_t *cursor = prefix;
     rn_frame_prefix(prefix, length);
     prefix[0] = flag;
-    rn_deframer_init(&deframer, limit);
+    rn_deframer_init(&deframer, limit, NULL);
     enum rn_deframe_result result =
         rn_deframer_next(&deframer, &cursor, prefix + sizeof prefix, &message);
     assert_true(deframer.body.capacity <= 256); /* nothing came yet */
@@ -131,7 +131,7 @@ static void a_new_limit_spares_the_present_message(void **state) {
     rn_bytes message;
     const uint8_t *cursor = first;
     (void)state;
-    rn_deframer_init(&deframer, 4);
+    rn_deframer_init(&deframer, 4, NULL);
     assert_int_equal(rn_deframer_next(&deframer, &cursor, first + sizeof first, &message),
                      RN_DEFRAME_MORE);
     rn_deframer_set_limit(&deframer, 3);
@@ -144,6 +144,36 @@ static void a_new_limit_spares_the_present_message(void **state) {
     rn_deframer_fini(&deframer);
 }
 
+/* Feeds a message of `len` bytes, all but the last one; true: it was taken. */
+static bool feed(rn_deframer *deframer, size_t len) {
+    uint8_t bytes[RN_FRAME_PREFIX_LEN + 3 * RN_DEFRAMER_KEPT_MAX] = {0};
+    const uint8_t *cursor = bytes;
+    rn_bytes message;
+    rn_frame_prefix(bytes, (uint32_t)len);
+    enum rn_deframe_result result =
+        rn_deframer_next(deframer, &cursor, bytes + RN_FRAME_PREFIX_LEN + len - 1, &message);
+    assert_true(result == RN_DEFRAME_MORE || result == RN_DEFRAME_STARVED);
+    return result == RN_DEFRAME_MORE;
+}
+
+static void over_the_account_messages_stay_small(void **state) {
+    (void)state;
+    for (size_t used = 999; used <= 1001; used++) {
+        for (size_t kept = RN_DEFRAMER_KEPT_MAX - 1; kept <= RN_DEFRAMER_KEPT_MAX + 1; kept++) {
+            rn_budget budget = {.limit = 1000};
+            rn_deframer deframer;
+            rn_budget_move(&budget, 0, used);
+            rn_deframer_init(&deframer, 100000, &budget);
+            bool refused = used > 1000 && kept > RN_DEFRAMER_KEPT_MAX;
+            assert_int_equal(feed(&deframer, kept + 1), !refused);
+            assert_int_equal(budget.refusals, refused);
+            assert_int_equal(budget.used, used + rn_deframer_memory(&deframer));
+            rn_deframer_fini(&deframer);
+            assert_int_equal(budget.used, used);
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_prefix),
@@ -151,6 +181,7 @@ int main(void) {
         cmocka_unit_test(whole_messages_are_handed_out_in_place),
         cmocka_unit_test(limits_and_flags),
         cmocka_unit_test(a_new_limit_spares_the_present_message),
+        cmocka_unit_test(over_the_account_messages_stay_small),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -52,7 +52,8 @@ static void agrees_with_offsets(void **state) {
     for (uint64_t seed = 1; seed <= 40; seed++) {
         uint64_t random = seed;
         rn_send_ring ring;
-        rn_send_ring_init(&ring, LIMIT);
+        rn_budget budget = {.limit = SIZE_MAX};
+        rn_send_ring_init(&ring, LIMIT, &budget);
         while (ring.end < TOTAL_MAX) {
             uint64_t choice = next_random(&random) % 3;
             if (choice == 0) {
@@ -81,14 +82,16 @@ static void agrees_with_offsets(void **state) {
             }
             check_unsent(&ring);
         }
+        assert_int_equal(budget.used, ring.memory);
         rn_send_ring_fini(&ring);
+        assert_int_equal(budget.used, 0);
     }
 }
 
 static void takes_exactly_its_limit(void **state) {
     (void)state;
     rn_send_ring ring;
-    rn_send_ring_init(&ring, LIMIT);
+    rn_send_ring_init(&ring, LIMIT, NULL);
     assert_int_equal(append(&ring, LIMIT - 1), RPCNET_OK);
     assert_int_equal(append(&ring, 2), RPCNET_ERR_AGAIN);
     assert_int_equal(append(&ring, 1), RPCNET_OK);
@@ -101,7 +104,7 @@ static void bytes_in_flight_stay_in_place(void **state) {
     (void)state;
     rn_send_ring ring;
     rn_bytes spans[RN_SEND_SPANS_MAX];
-    rn_send_ring_init(&ring, LIMIT);
+    rn_send_ring_init(&ring, LIMIT, NULL);
     assert_int_equal(append(&ring, 100), RPCNET_OK);
     assert_int_equal(rn_send_ring_unsent_spans(&ring, spans), 1);
     const uint8_t *first = spans[0].data;
@@ -117,7 +120,7 @@ static void few_bytes_take_a_small_chunk(void **state) {
     (void)state;
     for (size_t more = 0; more < 2; more++) {
         rn_send_ring ring;
-        rn_send_ring_init(&ring, LIMIT);
+        rn_send_ring_init(&ring, LIMIT, NULL);
         assert_int_equal(append(&ring, RN_SEND_CHUNK_SMALL_BYTES + more), RPCNET_OK);
         assert_int_equal(ring.first->size,
                          more == 0 ? RN_SEND_CHUNK_SMALL_BYTES : RN_SEND_CHUNK_BYTES);
@@ -129,7 +132,7 @@ static void few_bytes_take_a_small_chunk(void **state) {
 static void slow_messages_stay_in_the_small_chunk(void **state) {
     (void)state;
     rn_send_ring ring;
-    rn_send_ring_init(&ring, LIMIT);
+    rn_send_ring_init(&ring, LIMIT, NULL);
     assert_int_equal(append(&ring, 60), RPCNET_OK);
     const rn_send_chunk *one = ring.first;
     for (size_t i = 0; i < 1000; i++) {
@@ -147,7 +150,7 @@ static void slow_messages_stay_in_the_small_chunk(void **state) {
 static void the_small_chunk_goes_when_it_is_outgrown(void **state) {
     (void)state;
     rn_send_ring ring;
-    rn_send_ring_init(&ring, LIMIT);
+    rn_send_ring_init(&ring, LIMIT, NULL);
     assert_int_equal(append(&ring, 60), RPCNET_OK);
     assert_int_equal(append(&ring, RN_SEND_CHUNK_SMALL_BYTES - 60 + 1), RPCNET_OK);
     assert_int_equal(ring.first->size, RN_SEND_CHUNK_SMALL_BYTES);
@@ -165,7 +168,7 @@ static void the_small_chunk_goes_when_it_is_outgrown(void **state) {
 static void a_flowing_stream_needs_no_new_memory(void **state) {
     (void)state;
     rn_send_ring ring;
-    rn_send_ring_init(&ring, LIMIT);
+    rn_send_ring_init(&ring, LIMIT, NULL);
     assert_int_equal(append(&ring, RN_SEND_CHUNK_BYTES - 50), RPCNET_OK); /* it has been faster */
     rn_send_chunk *one = ring.first;
     rn_send_chunk *other = NULL;
@@ -183,6 +186,31 @@ static void a_flowing_stream_needs_no_new_memory(void **state) {
     rn_send_ring_fini(&ring);
 }
 
+enum { CHUNK = sizeof(rn_send_chunk) + RN_SEND_CHUNK_BYTES };
+
+static void what_is_abandoned_is_leaving(void **state) {
+    rn_budget budget = {.limit = SIZE_MAX};
+    rn_send_ring ring;
+    (void)state;
+    rn_send_ring_init(&ring, LIMIT, &budget);
+    assert_int_equal(append(&ring, 2 * RN_SEND_CHUNK_BYTES + 1), RPCNET_OK);
+    assert_int_equal(budget.used, 3 * CHUNK);
+    rn_send_ring_sent(&ring, rn_send_ring_unsent(&ring));
+    rn_send_ring_release(&ring, RN_SEND_CHUNK_BYTES);
+    assert_int_equal(budget.used, 3 * CHUNK); /* one is kept for later */
+    assert_int_equal(budget.leaving, 0);
+    rn_send_ring_abandon(&ring);
+    rn_send_ring_abandon(&ring);
+    assert_int_equal(budget.used, 2 * CHUNK);
+    assert_int_equal(budget.leaving, budget.used);
+    rn_send_ring_release(&ring, 2 * RN_SEND_CHUNK_BYTES);
+    assert_int_equal(budget.used, CHUNK);
+    assert_int_equal(budget.leaving, budget.used);
+    rn_send_ring_fini(&ring);
+    assert_int_equal(budget.used, 0);
+    assert_int_equal(budget.leaving, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(agrees_with_offsets),
@@ -192,6 +220,7 @@ int main(void) {
         cmocka_unit_test(slow_messages_stay_in_the_small_chunk),
         cmocka_unit_test(the_small_chunk_goes_when_it_is_outgrown),
         cmocka_unit_test(a_flowing_stream_needs_no_new_memory),
+        cmocka_unit_test(what_is_abandoned_is_leaving),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

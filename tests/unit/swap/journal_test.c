@@ -353,19 +353,6 @@ static void requests_keep_their_order(void **state) {
     rn_requests_fini(&requests);
 }
 
-static void budget_counts_all_holders(void **state) {
-    (void)state;
-    rn_budget budget = {.limit = 1000};
-    rn_budget_move(&budget, 0, 1000);
-    assert_false(rn_budget_over(&budget));
-    rn_budget_move(&budget, 0, 1);
-    assert_true(rn_budget_over(&budget));
-    rn_budget_move(&budget, 1000, 10);
-    assert_int_equal(budget.used, 11);
-    assert_int_equal(budget.peak, 1001);
-    rn_budget_move(NULL, 0, 5);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(records_keep_to_the_limit),
@@ -380,7 +367,6 @@ int main(void) {
         cmocka_unit_test(random_journal_against_a_model),
         cmocka_unit_test(requests_over_their_limit_are_given_up),
         cmocka_unit_test(requests_keep_their_order),
-        cmocka_unit_test(budget_counts_all_holders),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

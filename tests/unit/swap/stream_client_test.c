@@ -98,6 +98,22 @@ static void worker_lost_after_the_deadline(void **state) {
     assert_true(action.close_worker);
 }
 
+static void a_limit_of_others(void **state) {
+    (void)state;
+    ends(rn_swap_stream_exhaust(&stream, "before it was open"), RN_SWAP_CODE_RESOURCE_EXHAUSTED,
+         "before it was open");
+    rn_swap_stream_fini(&stream);
+    rn_swap_stream_init(&stream, &config, &counters, &budget, EPOCH);
+    open_stream();
+    flow(1);
+    message(1, "a");
+    rn_swap_action action = rn_swap_stream_exhaust(&stream, "it holds most");
+    ends(action, RN_SWAP_CODE_RESOURCE_EXHAUSTED, "it holds most");
+    assert_true(action.close_worker);
+    assert_int_equal(counters.ended_exhausted, 2);
+    assert_int_equal(rn_swap_stream_exhaust(&stream, "again").kind, RN_SWAP_NOTHING);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, finish)
     const struct CMUnitTest tests[] = {
@@ -107,6 +123,7 @@ int main(void) {
         TEST(deadline_found_elsewhere),
         TEST(deadline_that_has_passed),
         TEST(worker_lost_after_the_deadline),
+        TEST(a_limit_of_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
