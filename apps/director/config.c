@@ -2,6 +2,9 @@
 #include "director/config.h"
 
 #include "director/data/data.h"
+#include "grpc/call.h"
+
+enum { WINDOW_MIN = 4 * RN_CALL_HOLD_MAX, CONNECTION_SHARE = 8 };
 
 #define OFFSET(member) offsetof(rn_director_config, member)
 
@@ -123,8 +126,10 @@ static const rn_setting table[] = {
      .value = "1GiB",
      .min = 1 << 20,
      .max = UINT64_C(1) << 44,
-     .help = "Memory of all journals and kept requests. Over it new streams get "
-             "RESOURCE_EXHAUSTED, and the largest journals and requests are given up.",
+     .help = "Memory of all streams: journals, kept requests, send rings, queues, unfinished "
+             "messages. Over it new streams get RESOURCE_EXHAUSTED, and what holds most goes "
+             "first: a journal or request is given up, else its stream ends with "
+             "RESOURCE_EXHAUSTED.",
      .offset = OFFSET(memory_max)},
     {.option = "connections-max",
      .variable = "CONNECTION_SWAP_CONNECTIONS_MAX",
@@ -197,6 +202,23 @@ static const rn_setting table[] = {
      .max = RN_RELAY_MESSAGE_MAX,
      .help = "One message of a client. A longer one ends its stream with RESOURCE_EXHAUSTED.",
      .offset = OFFSET(message_max)},
+    {.option = "stream-window",
+     .variable = "CONNECTION_SWAP_STREAM_WINDOW",
+     .kind = RN_SETTING_SIZE,
+     .value = "256KiB",
+     .min = WINDOW_MIN,
+     .max = UINT64_C(64) << 20,
+     .help = "What a client may send on a stream before a worker has taken it.",
+     .offset = OFFSET(stream_window)},
+    {.option = "connection-window",
+     .variable = "CONNECTION_SWAP_CONNECTION_WINDOW",
+     .kind = RN_SETTING_SIZE,
+     .value = "16MiB",
+     .min = WINDOW_MIN,
+     .max = UINT64_C(1) << 30,
+     .help = "The same for all streams of a connection together, at most an eighth of "
+             "--memory-max, but at least --stream-window and 32 KiB for each of --streams-max.",
+     .offset = OFFSET(connection_window)},
     {.group = "Timers",
      .option = "idle-timeout",
      .variable = "CONNECTION_SWAP_IDLE_TIMEOUT",
@@ -255,6 +277,19 @@ static const rn_setting table[] = {
     RN_COMMON_SECRET(rn_director_config, common),
     RN_COMMON_PROCESS(rn_director_config, common),
 };
+
+/* Each unfinished message may hold a little of it, and the QUIC library renews a window when half
+ * of it has been given back. */
+static uint64_t connection_window_min(const rn_director_config *config) {
+    return config->stream_window + 2 * config->streams_max * RN_CALL_HOLD_MAX;
+}
+
+uint64_t rn_director_connection_window(const rn_director_config *config) {
+    uint64_t least = connection_window_min(config);
+    uint64_t share = config->memory_max / CONNECTION_SHARE;
+    uint64_t window = config->connection_window < share ? config->connection_window : share;
+    return window > least ? window : least;
+}
 
 static int legacy(rn_settings *settings, void *values) {
     rn_director_config *config = values;

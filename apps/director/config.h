@@ -35,9 +35,16 @@ typedef struct rn_director_config {
     uint64_t connections_per_address;
     uint64_t streams_per_address;
     uint64_t headers_max;
+    uint64_t stream_window;
+    uint64_t connection_window;
     uint64_t message_max;
     const char *metrics_addr; /* NULL: none */
 } rn_director_config;
+
+/* What all streams of a client connection may have under way: as told, and at most a share of the
+ * memory, since as much may have to be kept; but never so little that unfinished messages on all
+ * streams could hold it all, with nothing left to finish one. */
+uint64_t rn_director_connection_window(const rn_director_config *config);
 
 extern const rn_program_spec rn_director_program;
 

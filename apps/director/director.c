@@ -175,6 +175,9 @@ static int start_user(rn_director *d) {
     options.limits.connections_per_address = config->connections_per_address;
     options.limits.calls_per_address = config->streams_per_address;
     options.limits.headers_max = config->headers_max;
+    options.limits.stream_window_bytes = config->stream_window;
+    options.limits.connection_window_bytes = rn_director_connection_window(config);
+    options.limits.memory = &d->data.budget;
     options.callbacks.on_drained = drained;
     options.user = d;
     result = rpcnet_server_new(&d->user, d->program.env, address, &options);

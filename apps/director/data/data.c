@@ -16,7 +16,12 @@ static void pool_changed(void *user) {
 }
 
 static void shed(void *user) {
-    rn_relays_shed(user);
+    rn_data_shed(user);
+}
+
+static void grown_over(void *user) {
+    rn_data *data = user;
+    rn_env_defer(data->env, &data->shed);
 }
 
 int rn_data_start(rn_data *data, const rn_data_options *options) {
@@ -25,7 +30,8 @@ int rn_data_start(rn_data *data, const rn_data_options *options) {
     data->env = options->env;
     memcpy(data->secret, options->secret, sizeof data->secret);
     data->options.secret = data->secret;
-    data->budget.limit = options->memory_max;
+    data->budget =
+        (rn_budget){.limit = options->memory_max, .grown_over = grown_over, .user = data};
     rn_list_init(&data->links);
     rn_list_init(&data->relays);
     rn_buffer_init(&data->scratch, options->swap.journal_limit + options->swap.checkpoint_limit +
@@ -39,6 +45,7 @@ void rn_data_stop(rn_data *data) {
     rn_list *link;
     rn_list *after;
     data->ending = true;
+    data->budget.grown_over = NULL;
     rn_deferred_cancel(&data->pool_changed);
     rn_deferred_cancel(&data->shed);
     RN_LIST_FOREACH(link, after, &data->relays) {

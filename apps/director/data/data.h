@@ -14,6 +14,7 @@
 enum {
     /* One message of a link: an Assignment with all that a stream may have kept. */
     RN_LINK_MESSAGE_SLACK = 1 << 20,
+    RN_DATA_SCRATCH_KEPT = 64 * 1024, /* memory that stays from one Assignment to the next */
     RN_RELAY_METADATA_MAX = 64 * 1024,
     RN_RELAY_MESSAGE_MAX = 4 << 20, /* one message, of a client or to it */
     /* Kept for a ring without room: what credit (or the client's window) allows, and one message.
@@ -50,12 +51,22 @@ typedef struct rn_data_options {
     rn_data_watch watch;
 } rn_data_options;
 
+/* How often limits were met that no other counter tells of; they only grow. */
+typedef struct rn_data_limits_hit {
+    uint64_t streams_refused; /* new ones, while memory was over its limit */
+    uint64_t streams_shed;    /* ended because they held most of the memory */
+    uint64_t others_shed;     /* unsent ends of streams, and connections, likewise */
+    uint64_t queue_overflows; /* streams or attempts ended because a queue was full */
+} rn_data_limits_hit;
+
 typedef struct rn_data {
     rn_data_options options;
     rn_env *env;
     uint8_t secret[RPCNET_SECRET_LEN];
     rn_swap_counters counters;
-    rn_budget budget;
+    rn_budget budget; /* of all that streams hold: journals, requests, rings, queues, messages */
+    rpcnet_server *server; /* whose calls the streams are; NULL: none has come yet */
+    rn_data_limits_hit hit;
     rn_list links;
     rn_list relays;
     size_t relays_count;
@@ -152,8 +163,13 @@ void rn_relay_del(rn_relay *relay);
 void rn_relay_lost(rn_relay *relay, enum rn_swap_reason reason);
 /* The pool has changed: a stream that waits may find a worker. */
 void rn_relay_retry(rn_relay *relay);
-/* Memory is short: gives up the largest journal or request until it is enough. */
-void rn_relays_shed(rn_data *data);
+/* Ends the client's call now, whatever is kept for it. The relay is gone. */
+void rn_relay_abort(rn_relay *relay, const char *text);
+
+/* ---- shed.c ---- */
+/* Memory is over its limit: what holds most of it goes first, until it is enough. A journal or a
+ * request is given up, and its stream goes on; what cannot be given up ends its stream. */
+void rn_data_shed(rn_data *data);
 
 /* ---- relay_worker.c: the worker's side of a relay ---- */
 /* Does what the state machine says. False: the relay is gone. */

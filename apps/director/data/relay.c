@@ -92,9 +92,10 @@ static rn_relay *relay_new(rn_data *data, rpcnet_call *call) {
     snprintf(relay->connection_id, sizeof relay->connection_id, "conn-%llu",
              (unsigned long long)peer.connection);
     rn_list_init(&relay->link_entry);
-    rn_buffer_init(&relay->metadata, RN_RELAY_METADATA_MAX);
-    rn_buffer_init(&relay->down, RN_RELAY_KEPT_MAX);
-    rn_buffer_init(&relay->up, RN_RELAY_KEPT_MAX);
+    rn_budget_move(&data->budget, 0, sizeof *relay);
+    rn_buffer_init_counted(&relay->metadata, RN_RELAY_METADATA_MAX, &data->budget);
+    rn_buffer_init_counted(&relay->down, RN_RELAY_KEPT_MAX, &data->budget);
+    rn_buffer_init_counted(&relay->up, RN_RELAY_KEPT_MAX, &data->budget);
     rn_deferred_init(&relay->open, open_stream, relay);
     rn_deferred_init(&relay->call_lost, rn_relay_call_lost, relay);
     rn_swap_stream_init(&relay->swap, &data->options.swap, &data->counters, &data->budget,
@@ -125,48 +126,18 @@ void rn_relay_del(rn_relay *relay) {
     free(relay->message);
     rn_list_remove(&relay->link);
     data->relays_count--;
+    rn_budget_move(&data->budget, sizeof *relay, 0);
     free(relay);
-}
-
-static size_t memory_of(const rn_relay *relay) {
-    return rn_journal_memory(&relay->swap.journal) + rn_requests_memory(&relay->swap.requests);
-}
-
-static rn_relay *find_largest(const rn_data *data) {
-    rn_relay *largest = NULL;
-    size_t most = 0;
-    for (const rn_list *link = data->relays.next; link != &data->relays; link = link->next) {
-        rn_relay *relay = RN_CONTAINER_OF(link, rn_relay, link);
-        size_t memory = memory_of(relay);
-        if (memory > most) {
-            most = memory;
-            largest = relay;
-        }
-    }
-    return largest;
-}
-
-void rn_relays_shed(rn_data *data) {
-    while (rn_budget_over(&data->budget)) {
-        size_t before = data->budget.used;
-        rn_relay *largest = find_largest(data);
-        if (largest == NULL) {
-            return;
-        }
-        HANDLE(largest, rn_swap_stream_give_up(&largest->swap));
-        if (data->budget.used >= before) {
-            return; /* what is left cannot be given up */
-        }
-    }
 }
 
 void rn_data_serve(rpcnet_server *server, rpcnet_call *call, void *user) {
     rn_data *data = user;
-    (void)server;
+    data->server = server;
     rn_relay *relay = NULL;
     const char *why = "out of memory";
     if (rn_budget_over(&data->budget)) {
         why = "the memory for streams is used up (CONNECTION_SWAP_MEMORY_MAX)";
+        data->hit.streams_refused++;
     } else {
         relay = relay_new(data, call);
     }

@@ -86,6 +86,16 @@ bool rn_relay_finish(rn_relay *relay, const rn_swap_action *action) {
     return false;
 }
 
+void rn_relay_abort(rn_relay *relay, const char *text) {
+    rn_swap_action action = rn_swap_stream_exhaust(&relay->swap, text);
+    if (action.kind == RN_SWAP_END) {
+        rn_log_ended(relay, &action);
+    }
+    rn_relay_drop_worker(relay);
+    rpcnet_call_abort(relay->client, RPCNET_GRPC_RESOURCE_EXHAUSTED, text);
+    rn_relay_del(relay);
+}
+
 /* ---- what the client does ---- */
 
 static void on_message(rpcnet_call *call, const void *data, size_t len, void *user) {
@@ -124,13 +134,22 @@ static bool deadline_has_passed(const rn_relay *relay, int code) {
                rpcnet_call_deadline(relay->client);
 }
 
+static rn_swap_action end_of(rn_relay *relay, int code) {
+    if (code == RPCNET_GRPC_RESOURCE_EXHAUSTED) {
+        return rn_swap_stream_exhaust(&relay->swap,
+                                      rpcnet_call_is_starved(relay->client)
+                                          ? "memory was used up while a message of the client came"
+                                          : "a message of the client is over the limit");
+    }
+    return deadline_has_passed(relay, code) ? rn_swap_stream_expire(&relay->swap)
+                                            : rn_swap_stream_cancel(&relay->swap);
+}
+
 static void on_cancelled(rpcnet_call *call, int code, void *user) {
     rn_relay *relay = user;
     (void)call;
-    bool late = deadline_has_passed(relay, code);
     rn_buffer_clear(&relay->down);
-    if (relay->finishing || rn_relay_handle(relay, late ? rn_swap_stream_expire(&relay->swap)
-                                                        : rn_swap_stream_cancel(&relay->swap))) {
+    if (relay->finishing || rn_relay_handle(relay, end_of(relay, code))) {
         rn_relay_del(relay);
     }
 }

@@ -32,6 +32,7 @@ void rn_relay_send_up(rn_relay *relay, rn_bytes head, rn_bytes payload) {
      * still on the way; or the call is over, which on_status tells. */
     if (result != RPCNET_OK && result != RPCNET_ERR_CLOSED) {
         /* Memory is short, or it is too much to be kept: this attempt cannot go on. */
+        relay->data->hit.queue_overflows += result == RPCNET_ERR_LIMIT;
         relay->call_code = RPCNET_GRPC_UNAVAILABLE;
         rn_env_defer(relay->data->env, &relay->call_lost);
     }
@@ -114,7 +115,8 @@ static void on_status(rpcnet_call *call, int code, const char *message,
     rn_relay *relay = user;
     (void)call;
     (void)trailers;
-    relay->call_code = code;
+    /* No fault of the worker's: there was no memory for its message. */
+    relay->call_code = rpcnet_call_is_starved(call) ? RPCNET_GRPC_UNAVAILABLE : code;
     RN_DEBUG(relay->data->env->log, "connection_swap::director",
              "stream.id=%llu connection.id=%s code=%s err=%s worker call ended",
              (unsigned long long)relay->stream_id, relay->connection_id,
@@ -181,6 +183,9 @@ static int send_assignment(rn_relay *relay, rn_link *link) {
     result = rn_assignment_append(&data->scratch, &relay->swap, &call, rn_env_now(data->env));
     if (result == RPCNET_OK) {
         result = rpcnet_call_send(relay->worker, data->scratch.data, data->scratch.len);
+    }
+    if (data->scratch.capacity > RN_DATA_SCRATCH_KEPT) {
+        rn_buffer_fini(&data->scratch); /* its limit stays */
     }
     return result;
 }
@@ -263,10 +268,9 @@ static bool relay_message(rn_relay *relay, const rn_swap_action *action) {
 }
 
 static rn_swap_action end_without_memory(rn_relay *relay) {
-    rn_swap_action end = rn_swap_stream_cancel(&relay->swap);
-    end.code = RPCNET_GRPC_RESOURCE_EXHAUSTED;
-    end.message = rn_bytes_text("out of memory for a message that the client does not take");
-    return end;
+    relay->data->hit.queue_overflows++;
+    return rn_swap_stream_exhaust(&relay->swap,
+                                  "out of memory for a message that the client does not take");
 }
 
 static void forward(rn_relay *relay, const rn_swap_action *action) {
@@ -303,9 +307,6 @@ bool rn_relay_handle(rn_relay *relay, rn_swap_action action) {
         }
     }
     forward(relay, &action);
-    if (rn_budget_over(&relay->data->budget)) {
-        rn_env_defer(relay->data->env, &relay->data->shed);
-    }
     rn_relay_schedule(relay);
     return true;
 }

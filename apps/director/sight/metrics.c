@@ -47,7 +47,8 @@ static const counter ends[] = {
     {"done", NULL, OF(ended_done)},         {"failed", NULL, OF(ended_failed)},
     {"attempts", NULL, OF(ended_attempts)}, {"unresumable", NULL, OF(ended_unresumable)},
     {"parked", NULL, OF(ended_parked)},     {"cancelled", NULL, OF(ended_cancelled)},
-    {"deadline", NULL, OF(ended_deadline)}, {"other", NULL, OF(ended_other)},
+    {"deadline", NULL, OF(ended_deadline)}, {"exhausted", NULL, OF(ended_exhausted)},
+    {"other", NULL, OF(ended_other)},
 };
 
 /* ---- of the two servers ---- */
@@ -122,7 +123,18 @@ static const server_row plain_rows[] = {
     {RN_METRIC_COUNTER, PREFIX "false_suspicions_total",
      "Suspicions of a worker that answered later."},
     {RN_METRIC_GAUGE, PREFIX "streams_open", "Streams that are open."},
-    {RN_METRIC_GAUGE, PREFIX "memory_used_bytes", "Memory of all journals and kept requests."},
+    {RN_METRIC_COUNTER, PREFIX "streams_refused_total",
+     "New streams refused because memory was used up."},
+    {RN_METRIC_COUNTER, PREFIX "streams_shed_total",
+     "Streams ended because memory was used up and they held most of it."},
+    {RN_METRIC_COUNTER, PREFIX "others_shed_total",
+     "Unsent ends of streams, and connections with bytes out of order, given up likewise."},
+    {RN_METRIC_COUNTER, PREFIX "messages_starved_total",
+     "Messages that could not come whole because memory was used up."},
+    {RN_METRIC_COUNTER, PREFIX "queue_overflows_total",
+     "Streams or attempts ended because a queue was full."},
+    {RN_METRIC_GAUGE, PREFIX "memory_used_bytes",
+     "Memory of streams: journals, requests, rings, queues, unfinished messages."},
     {RN_METRIC_GAUGE, PREFIX "memory_peak_bytes", "The most that this was."},
     {RN_METRIC_GAUGE, PREFIX "memory_limit_bytes",
      "The most that this may be (CONNECTION_SWAP_MEMORY_MAX)."},
@@ -311,6 +323,11 @@ int rn_director_metrics_page(rn_buffer *out, void *user) {
     put(&values, data->suspicions);
     put(&values, data->false_suspicions);
     put(&values, data->relays_count);
+    put(&values, data->hit.streams_refused);
+    put(&values, data->hit.streams_shed);
+    put(&values, data->hit.others_shed);
+    put(&values, data->budget.refusals);
+    put(&values, data->hit.queue_overflows);
     put(&values, data->budget.used);
     put(&values, data->budget.peak);
     put(&values, data->budget.limit);

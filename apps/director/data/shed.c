@@ -1,0 +1,66 @@
+/* shed: what goes when memory is over its limit. All holdings compete by their size, so that who
+ * holds little keeps his stream, and its journal, whatever others do. */
+#include "director/data/data.h"
+
+enum { SMALL = 64 << 10 }; /* bytes that any stream may come to hold, if only for a moment */
+
+typedef struct holding {
+    rn_relay *relay;
+    size_t bytes;
+} holding;
+
+static size_t calls_memory(const rn_relay *relay) {
+    size_t worker = relay->worker != NULL ? rpcnet_call_memory(relay->worker) : 0;
+    return worker + rpcnet_call_memory(relay->client);
+}
+
+/* Relays come in the order of their age: of small ones, which are all alike here, the youngest
+ * goes, so that newcomers do not push out who is there. */
+static void compare(holding *most, rn_relay *relay, size_t bytes) {
+    bool both_small = bytes <= SMALL && most->bytes <= SMALL;
+    if (bytes > 0 && (bytes > most->bytes || both_small)) {
+        *most = (holding){.relay = relay, .bytes = bytes};
+    }
+}
+
+static void find_largest(const rn_data *data, holding *spare, holding *needed) {
+    *spare = *needed = (holding){.relay = NULL};
+    for (const rn_list *link = data->relays.next; link != &data->relays; link = link->next) {
+        rn_relay *relay = RN_CONTAINER_OF(link, rn_relay, link);
+        compare(spare, relay,
+                rn_journal_memory(&relay->swap.journal) +
+                    rn_requests_memory(&relay->swap.requests));
+        compare(needed, relay,
+                sizeof *relay + relay->metadata.capacity + relay->down.capacity +
+                    relay->up.capacity + calls_memory(relay));
+    }
+}
+
+static void shed_largest(rn_data *data) {
+    holding spare;
+    holding needed;
+    find_largest(data, &spare, &needed);
+    size_t live = spare.bytes > needed.bytes ? spare.bytes : needed.bytes;
+    if (data->server != NULL && rpcnet_server_shed(data->server, live + 1) > 0) {
+        data->hit.others_shed++;
+    } else if (spare.relay != NULL && spare.bytes >= needed.bytes) {
+        (void)rn_relay_handle(spare.relay, rn_swap_stream_give_up(&spare.relay->swap));
+    } else if (needed.relay != NULL) {
+        data->hit.streams_shed++;
+        rn_relay_abort(needed.relay,
+                       "the memory for streams is used up, and this one holds most of it "
+                       "(CONNECTION_SWAP_MEMORY_MAX)");
+    }
+}
+
+void rn_data_shed(rn_data *data) {
+    size_t excess = rn_budget_excess(&data->budget);
+    while (excess > 0) {
+        shed_largest(data);
+        size_t left = rn_budget_excess(&data->budget);
+        if (left >= excess) {
+            return; /* nothing of it is held by streams */
+        }
+        excess = left;
+    }
+}
