@@ -96,6 +96,7 @@ struct rn_conn {
     unsigned challenges_accompanied; /* up to RN_CHALLENGES_MAX */
     bool close_asked;
     bool reset_received;
+    bool reset_lost;  /* there was no memory to reset a stream */
     bool resets_wait; /* a client's streams are reset after its first flight of 1-RTT packets */
     rn_close close;
     /* While closing: what to answer with, and how often it was (RFC 9000, section 10.2.1). */

@@ -190,6 +190,12 @@ static bool may_receive(const rn_stream *stream) {
     return !local || ngtcp2_is_bidi_stream(stream->id) != 0;
 }
 
+/* ngtcp2 does not try again what it had no memory for, and the peer would wait for ever: then the
+ * connection has to end. */
+static void note_shutdown(rn_conn *conn, int result) {
+    conn->reset_lost |= result == NGTCP2_ERR_NOMEM;
+}
+
 void rn_stream_stop_sending(rn_stream *stream, uint64_t code) {
     rn_conn *conn = stream->conn;
     if (conn->quic == NULL || !may_receive(stream)) {
@@ -200,7 +206,7 @@ void rn_stream_stop_sending(rn_stream *stream, uint64_t code) {
         stream->reset_code = code;
         return;
     }
-    (void)ngtcp2_conn_shutdown_stream_read(conn->quic, 0, stream->id, code);
+    note_shutdown(conn, ngtcp2_conn_shutdown_stream_read(conn->quic, 0, stream->id, code));
     rn_conn_wake(conn);
 }
 
@@ -217,7 +223,7 @@ void rn_stream_reset(rn_stream *stream, uint64_t code) {
             stream->reset_due = true;
             stream->reset_code = code;
         } else {
-            (void)ngtcp2_conn_shutdown_stream_write(conn->quic, 0, stream->id, code);
+            note_shutdown(conn, ngtcp2_conn_shutdown_stream_write(conn->quic, 0, stream->id, code));
         }
     }
     rn_stream_stop_sending(stream, code);

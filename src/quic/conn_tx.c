@@ -164,7 +164,7 @@ bool rn_conn_flight(rn_conn *conn, uint8_t *buffer, rn_transmit *out, rn_transmi
     if (conn->quic == NULL) {
         return closing_flight(conn, out);
     }
-    int result = collect(conn, buffer, out, carry);
+    int result = conn->reset_lost ? NGTCP2_ERR_NOMEM : collect(conn, buffer, out, carry);
     if (result < 0) {
         /* What was built before the error stays unsent; the peer sees the close only. */
         memset(out, 0, sizeof *out);
