@@ -242,7 +242,7 @@ typedef struct rpcnet_limits {
     /* Channels: keep_alive_ns while calls are open, 2 s; 0: keep_alive_ns holds then, too. A NAT
      * that has forgotten a silent client leaves its server without a way to it. */
     uint64_t keep_alive_calls_ns;
-    rpcnet_memory *memory;          /* account of what calls hold; NULL: none */
+    rpcnet_memory *memory; /* account of what calls hold; NULL: none */
 } rpcnet_limits;
 
 void rpcnet_limits_init(rpcnet_limits *limits);

@@ -75,7 +75,8 @@ size_t rn_send_ring_unsent_spans(const rn_send_ring *ring, rn_bytes out[RN_SEND_
 /* `len` unsent bytes have been sent. */
 void rn_send_ring_sent(rn_send_ring *ring, size_t len);
 
-/* Nothing more will be appended or sent: what is held waits for the peer alone, and is counted so. */
+/* Nothing more will be appended or sent: what is held waits for the peer alone, and is counted so.
+ */
 void rn_send_ring_abandon(rn_send_ring *ring);
 
 /* All bytes below `offset` are acknowledged; start <= offset <= next. */

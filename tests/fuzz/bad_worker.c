@@ -8,6 +8,7 @@
 #include "director/director.h"
 #include "fuzz/station.h"
 #include "rpcnet/error.h"
+#include "support/links_memory.h"
 
 #define DIRECTOR_USER ARENA_SERVER
 #define DIRECTOR_MGMT ARENA_SERVER_HOST ":61001"
@@ -306,7 +307,7 @@ static void end(scene *s) {
     }
     rpcnet_call_del(s->loyal.call);
     rn_sim_run_for(s->arena.sim, 100 * RN_MILLISECOND);
-    assert(s->director.data.relays_count == 0 && s->director.data.budget.used == 0);
+    assert(s->director.data.relays_count == 0 && links_excess(&s->director.data) == 0);
     rpcnet_channel_del(s->channel);
     station_close(&s->bad);
     station_close(&s->honest);

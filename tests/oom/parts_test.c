@@ -193,7 +193,7 @@ static void use_send_ring(void *user) {
     static const uint8_t bytes[10000];
     rn_send_ring ring;
     (void)user;
-    rn_send_ring_init(&ring, 1 << 20);
+    rn_send_ring_init(&ring, 1 << 20, NULL);
     rn_oom_begin();
     for (size_t len = 1; len < sizeof bytes; len += 997) {
         rn_bytes piece = rn_bytes_of(bytes, len);

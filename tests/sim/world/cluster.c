@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rpc/internal.h"
 #include "sim/internal.h"
+#include "support/links_memory.h"
 
 static char *no_environment[] = {NULL};
 
@@ -191,32 +191,15 @@ void rn_cluster_reap(rn_cluster *cluster) {
     }
 }
 
-/* What the probe channels hold, and what came out of order on the connections to workers. */
-static size_t memory_of_links(const rn_data *data) {
-    size_t memory = 0;
-    for (const rn_list *at = data->links.next; at != &data->links; at = at->next) {
-        const rn_link *link = RN_CONTAINER_OF(at, const rn_link, link);
-        const rn_channel_link *connection = link->channel->link;
-        if (link->probes != NULL) {
-            memory += rpcnet_call_memory(link->probes);
-        }
-        if (connection != NULL && connection->session != NULL) {
-            memory += rn_conn_memory(rn_h3_session_conn(connection->session));
-        }
-    }
-    return memory;
-}
-
 void rn_cluster_check_empty(rn_cluster *cluster) {
     const rn_director *director = cluster->director;
     if (director != NULL && director->data.relays_count > 0) {
         rn_violate(cluster->verdict, "leak", "%zu streams are left in the director",
                    director->data.relays_count);
     }
-    if (director != NULL && director->data.budget.used != memory_of_links(&director->data)) {
-        rn_violate(cluster->verdict, "leak",
-                   "%zu bytes are left in the director's budget, links have %zu",
-                   director->data.budget.used, memory_of_links(&director->data));
+    if (director != NULL && links_excess(&director->data) != 0) {
+        rn_violate(cluster->verdict, "leak", "%zu bytes too many are left in the director's budget",
+                   links_excess(&director->data));
     }
     for (size_t i = 0; i < cluster->plan->workers; i++) {
         const rn_cluster_worker *worker = &cluster->workers[i];
