@@ -37,14 +37,6 @@ typedef struct attempt {
     uint32_t sums[SENT_MAX]; /* of what was sent */
 } attempt;
 
-static uint32_t sum_of(rn_bytes bytes) {
-    uint32_t sum = 17 + (uint32_t)bytes.len;
-    for (size_t i = 0; i < bytes.len; i++) {
-        sum = sum * 31 + bytes.data[i];
-    }
-    return sum;
-}
-
 static void check(const attempt *a) {
     const rn_serving *s = &a->serving;
     rn_repeated kept = rn_serving_unacked(s);
@@ -57,7 +49,7 @@ static void check(const attempt *a) {
     assert(s->next == a->next && s->acked < s->next);
     assert(kept.count == s->next - 1 - s->acked);
     for (uint64_t sequence = s->acked + 1; rn_repeated_next(&kept, &message); sequence++) {
-        assert(s->next - sequence > SENT_MAX || a->sums[sequence % SENT_MAX] == sum_of(message));
+        assert(s->next - sequence > SENT_MAX || a->sums[sequence % SENT_MAX] == fuzz_sum(message));
     }
 }
 
@@ -143,7 +135,7 @@ static void send_message(attempt *a, rn_bytes payload) {
     int rv = rn_serving_send(&a->serving, payload, &sequence);
     if (rv == RPCNET_OK) {
         assert(may && sequence == a->next);
-        a->sums[sequence % SENT_MAX] = sum_of(payload);
+        a->sums[sequence % SENT_MAX] = fuzz_sum(payload);
         a->next++;
     } else {
         assert(rv == RPCNET_ERR_LIMIT ||

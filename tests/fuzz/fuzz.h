@@ -71,6 +71,15 @@ static inline rn_bytes fuzz_line(fuzz_input *input) {
     return line;
 }
 
+/* Tells contents apart. */
+static inline uint32_t fuzz_sum(rn_bytes bytes) {
+    uint32_t sum = 17 + (uint32_t)bytes.len;
+    for (size_t i = 0; i < bytes.len; i++) {
+        sum = sum * 31 + bytes.data[i];
+    }
+    return sum;
+}
+
 /* A copy on the heap of exactly that size, so that the address sanitizer sees a byte too far. */
 static inline uint8_t *fuzz_copy(rn_bytes bytes) {
     uint8_t *copy = malloc(bytes.len > 0 ? bytes.len : 1);

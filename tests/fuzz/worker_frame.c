@@ -52,14 +52,6 @@ typedef struct life {
     uint32_t sums[DELIVERED_MAX]; /* of what was relayed */
 } life;
 
-static uint32_t sum_of(rn_bytes bytes) {
-    uint32_t sum = 17 + (uint32_t)bytes.len;
-    for (size_t i = 0; i < bytes.len; i++) {
-        sum = sum * 31 + bytes.data[i];
-    }
-    return sum;
-}
-
 /* What an action promises, whatever the input was. */
 static void check_action(life *l, const rn_swap_action *action) {
     const rn_swap_stream *s = &l->stream;
@@ -67,7 +59,7 @@ static void check_action(life *l, const rn_swap_action *action) {
     switch (action->kind) {
     case RN_SWAP_RELAY:
         assert(action->sequence == l->next);
-        l->sums[l->next % DELIVERED_MAX] = sum_of(action->payload);
+        l->sums[l->next % DELIVERED_MAX] = fuzz_sum(action->payload);
         l->next++;
         break;
     case RN_SWAP_DUPLICATE:
@@ -123,7 +115,7 @@ static void check_assignment(life *l) {
     uint64_t sequence = frame.assignment.delivered_from;
     while (rn_repeated_next(&frame.assignment.delivered, &message)) {
         assert(l->next - sequence > DELIVERED_MAX ||
-               l->sums[sequence % DELIVERED_MAX] == sum_of(message));
+               l->sums[sequence % DELIVERED_MAX] == fuzz_sum(message));
         sequence++;
     }
     assert(sequence == l->next);
