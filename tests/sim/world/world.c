@@ -59,9 +59,12 @@ static void note_deaths(world *w) {
     }
 }
 
-/* Deaths since the stream moved; what the client saw of that is a little old. */
-static size_t deaths_since(const world *w, uint64_t time) {
+/* Deaths since the stream moved. What the client saw of that is a little old; much older, if it was
+ * cut off from its director. */
+static size_t deaths_since_move(const world *w, const rn_caller_stream *stream) {
     const uint64_t slack = 2 * RN_SECOND;
+    bool cut_off = w->faults.client_ns[stream->caller->index] > 0;
+    uint64_t time = cut_off ? stream->opened_ns : stream->moved_ns;
     size_t count = 0;
     for (size_t i = 0; i < w->death_count && i < DEATHS_MAX; i++) {
         count += w->deaths[i] + slack >= time;
@@ -89,7 +92,7 @@ static bool excused(void *user, const rn_caller_stream *stream, int code, const 
     note_deaths(w);
     if (strstr(message, "workers in a row were lost without progress") != NULL) {
         return stream->plan->kind == RN_STREAM_POISON ||
-               deaths_since(w, stream->moved_ns) >= ATTEMPTS_MAX;
+               deaths_since_move(w, stream) >= ATTEMPTS_MAX;
     }
     if (strstr(message, "no worker took the stream within") != NULL) {
         return w->plan->park_ns < 60 * RN_SECOND || capacity_is_short(w->plan);
