@@ -297,9 +297,12 @@ static void check_processes(const world *w) {
     }
 }
 
-/* A client that has vanished is found out by its silence. */
+/* A peer that has vanished is found out by its silence, and so is one whose farewell was lost: QUIC
+ * does not repeat a CONNECTION_CLOSE by itself (RFC 9000, section 10.2.1). */
 static uint64_t time_to_forget(const world *w) {
-    uint64_t time = 2 * RN_SECOND;
+    const rn_sim_link *link = &w->plan->worker_link;
+    bool lossy = link->loss > 0 || link->corrupt > 0 || link->rate_bps > 0;
+    uint64_t time = lossy ? IDLE_TIMEOUT + 10 * RN_SECOND : 2 * RN_SECOND;
     for (size_t i = 0; i < w->plan->clients; i++) {
         if (w->callers[i].killed) {
             time = IDLE_TIMEOUT + 10 * RN_SECOND;
