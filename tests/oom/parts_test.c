@@ -219,7 +219,7 @@ static void use_public_metadata(void *user) {
     if (came(rpcnet_metadata_new(&metadata))) {
         size_t count = 0;
         for (int i = 0; i < 40; i++) {
-            char name[16];
+            char name[32];
             snprintf(name, sizeof name, "name-%d", i);
             count += came(rpcnet_metadata_add(metadata, name, "a value", 7));
         }

@@ -158,7 +158,8 @@ static void world_begin(void) {
     the.plan = (rn_plan){.workers = 2,
                          .token_interval_ns = TOKEN_INTERVAL_MS * RN_MILLISECOND,
                          .park_ns = 10 * RN_SECOND,
-                         .journal_max = 1 << 20};
+                         .journal_max = 1 << 20,
+                         .credit_window = RN_SWAP_CREDIT_WINDOW};
     rn_cluster_init(&the.cluster, the.sim, &the.plan, RN_TEST_CERTS, &the.verdict);
     rpcnet_credentials_options_init(&trust);
     trust.ca_file = RN_TEST_CERTS "/ca.crt";
