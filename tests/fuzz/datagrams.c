@@ -345,7 +345,7 @@ static void other_step(scene *s, enum step step, fuzz_input *input) {
         retry(s, input);
         break;
     case LATER:
-        tick(s, fuzz_byte(input) * 20 * RN_MILLISECOND);
+        tick(s, 20 * (uint64_t)fuzz_byte(input) * RN_MILLISECOND);
         break;
     case CLOSE: {
         rn_conn *conn = s->clients[fuzz_byte(input) % CLIENTS_MAX];

@@ -65,8 +65,9 @@ static inline rn_bytes fuzz_rest(fuzz_input *input) {
 
 /* Up to the next newline, which is taken, too. */
 static inline rn_bytes fuzz_line(fuzz_input *input) {
-    const uint8_t *end = input->len > 0 ? memchr(input->data, '\n', input->len) : NULL;
-    rn_bytes line = fuzz_bytes(input, end != NULL ? (size_t)(end - input->data) : input->len);
+    const uint8_t *newline = input->len > 0 ? memchr(input->data, '\n', input->len) : NULL;
+    size_t len = newline != NULL ? (size_t)(newline - input->data) : input->len;
+    rn_bytes line = fuzz_bytes(input, len);
     (void)fuzz_byte(input);
     return line;
 }
