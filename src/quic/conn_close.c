@@ -153,6 +153,9 @@ static void fail_telling(rn_conn *conn, int code) {
     }
     if (code == NGTCP2_ERR_CRYPTO) {
         ngtcp2_ccerr_set_tls_alert(&error, ngtcp2_conn_get_tls_alert(conn->quic), NULL, 0);
+    } else if (code == NGTCP2_ERR_NOMEM && handshaking && conn->server) {
+        /* As a newcomer is told for whom there is no memory from the start. */
+        ngtcp2_ccerr_set_transport_error(&error, NGTCP2_CONNECTION_REFUSED, NULL, 0);
     } else {
         ngtcp2_ccerr_set_liberr(&error, code, NULL, 0);
     }

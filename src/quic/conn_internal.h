@@ -69,6 +69,7 @@ struct rn_conn {
     rn_heap_node timer; /* rn_endpoint.timers */
     enum rn_conn_state state;
     bool server;
+    bool heard;             /* a datagram has come */
     bool handshake_counted; /* in rn_endpoint.stats.handshakes */
     ngtcp2_conn *quic;      /* NULL once closing or draining */
     rn_blocks blocks;       /* its memory */

@@ -32,11 +32,13 @@ void rn_conn_receive(rn_conn *conn, const rn_datagram *datagram) {
     if (conn->state == RN_CONN_DRAINING) {
         return;
     }
-    if (conn->state == RN_CONN_HANDSHAKE && !rn_headroom(RN_TLS_HEADROOM_BYTES)) {
-        /* As if it had been lost: the peer sends it again, and there may be memory then. */
-        conn->endpoint->stats.datagrams_dropped++;
+    /* Before the first datagram rn_conn_accept has asked, and nothing can be told without its keys.
+     */
+    if (conn->state == RN_CONN_HANDSHAKE && conn->heard && !rn_headroom(RN_TLS_HEADROOM_BYTES)) {
+        rn_conn_fail(conn, NGTCP2_ERR_NOMEM);
         return;
     }
+    conn->heard = true;
     ngtcp2_path path;
     ngtcp2_pkt_info info = {.ecn = datagram->ecn};
     rn_conn_reference_path(&datagram->local, &datagram->remote, &path);
