@@ -3,6 +3,7 @@
 
 #include "director/data/data.h"
 #include "grpc/call.h"
+#include "swap/assignment.h"
 
 enum { WINDOW_MIN = 4 * RN_CALL_HOLD_MAX, CONNECTION_SHARE = 8 };
 
@@ -120,6 +121,14 @@ static const rn_setting table[] = {
      .max = UINT64_C(6) << 20,
      .help = "Client messages that are kept of each stream, likewise.",
      .offset = OFFSET(request_max)},
+    {.option = "checkpoint-max",
+     .variable = "CONNECTION_SWAP_CHECKPOINT_MAX",
+     .kind = RN_SETTING_SIZE,
+     .value = "256KiB",
+     .min = 0,
+     .max = UINT64_C(4) << 20,
+     .help = "State of a worker's checkpoint. A larger one is ignored.",
+     .offset = OFFSET(checkpoint_max)},
     {.option = "memory-max",
      .variable = "CONNECTION_SWAP_MEMORY_MAX",
      .kind = RN_SETTING_SIZE,
@@ -207,7 +216,7 @@ static const rn_setting table[] = {
      .kind = RN_SETTING_SIZE,
      .value = "256KiB",
      .min = WINDOW_MIN,
-     .max = UINT64_C(64) << 20,
+     .max = UINT64_C(16) << 20,
      .help = "What a client may send on a stream before a worker has taken it.",
      .offset = OFFSET(stream_window)},
     {.option = "connection-window",
@@ -219,8 +228,62 @@ static const rn_setting table[] = {
      .help = "The same for all streams of a connection together, at most an eighth of "
              "--memory-max, but at least --stream-window and 32 KiB for each of --streams-max.",
      .offset = OFFSET(connection_window)},
+    {.option = "send-ring",
+     .variable = "CONNECTION_SWAP_SEND_RING",
+     .kind = RN_SETTING_SIZE,
+     .value = "256KiB",
+     .min = UINT64_C(64) << 10,
+     .max = UINT64_C(16) << 20,
+     .help = "What is sent to a client on a stream and not acknowledged by it. Over it messages "
+             "wait in a queue, and the worker gets no more credit.",
+     .offset = OFFSET(send_ring)},
+    {.option = "credit-window",
+     .variable = "CONNECTION_SWAP_CREDIT_WINDOW",
+     .kind = RN_SETTING_SIZE,
+     .value = "256KiB",
+     .min = 1024,
+     .max = UINT64_C(16) << 20,
+     .help = "What a worker may send of a stream beyond what its client has taken.",
+     .offset = OFFSET(credit_window)},
+    {.option = "queue-max",
+     .variable = "CONNECTION_SWAP_QUEUE_MAX",
+     .kind = RN_SETTING_SIZE,
+     .value = "8MiB",
+     .min = UINT64_C(5) << 20,
+     .max = UINT64_C(256) << 20,
+     .help = "Queue in front of a client or worker that does not take what is sent: at least 4 MiB "
+             "for a message, and nine times --credit-window and --stream-window. Over it the "
+             "stream ends with RESOURCE_EXHAUSTED, or leaves its worker.",
+     .offset = OFFSET(queue_max)},
+    {.option = "waiting-max",
+     .variable = "CONNECTION_SWAP_WAITING_MAX",
+     .kind = RN_SETTING_NUMBER,
+     .value = "65536",
+     .min = 1,
+     .max = 1000000,
+     .unit = "streams",
+     .help = "Streams that wait for the connection to a worker, or for its leave to open another. "
+             "More go to another worker.",
+     .offset = OFFSET(waiting_max)},
+    {.option = "workers-max",
+     .variable = "CONNECTION_SWAP_WORKERS_MAX",
+     .kind = RN_SETTING_NUMBER,
+     .value = "256",
+     .min = 1,
+     .max = RN_POOL_MAX,
+     .unit = "workers",
+     .help = "Registered workers. More are refused with RESOURCE_EXHAUSTED, and try again.",
+     .offset = OFFSET(workers_max)},
     {.group = "Timers",
-     .option = "idle-timeout",
+     .option = "handshake-timeout",
+     .variable = "CONNECTION_SWAP_HANDSHAKE_TIMEOUT",
+     .kind = RN_SETTING_DURATION,
+     .value = "10s",
+     .min = 100 * RN_MILLISECOND,
+     .max = 3600 * RN_SECOND,
+     .help = "A client that has not finished its handshake by then is given up.",
+     .offset = OFFSET(handshake_timeout_ns)},
+    {.option = "idle-timeout",
      .variable = "CONNECTION_SWAP_IDLE_TIMEOUT",
      .kind = RN_SETTING_DURATION,
      .value = "30s",
@@ -291,9 +354,37 @@ uint64_t rn_director_connection_window(const rn_director_config *config) {
     return window > least ? window : least;
 }
 
+/* A queue holds 8 bytes beside each message, and messages of one byte are the smallest that cost
+ * credit or window. */
+static uint64_t queue_min(const rn_director_config *config) {
+    uint64_t window = config->credit_window > config->stream_window ? config->credit_window
+                                                                    : config->stream_window;
+    return RN_RELAY_MESSAGE_MAX + 9 * window;
+}
+
+/* Limits that depend on each other. */
+static int check(rn_settings *settings, const rn_director_config *config) {
+    uint64_t kept = config->journal_max + config->request_max + config->checkpoint_max;
+    if (kept > RN_ASSIGNMENT_BYTES_MAX - RN_ASSIGNMENT_SLACK) {
+        rn_settings_complain(settings, "journal-max", settings->error,
+                             "expected at most 15MiB together with --request-max and "
+                             "--checkpoint-max: a worker takes no longer assignment");
+        return RPCNET_ERR_ARGUMENT;
+    }
+    if (config->queue_max < queue_min(config)) {
+        rn_settings_complain(settings, "queue-max", settings->error,
+                             "expected at least %llu bytes: 4MiB, and nine times the larger of "
+                             "--credit-window and --stream-window",
+                             (unsigned long long)queue_min(config));
+        return RPCNET_ERR_ARGUMENT;
+    }
+    return RPCNET_OK;
+}
+
 static int legacy(rn_settings *settings, void *values) {
     rn_director_config *config = values;
-    return rn_alias_director(settings, &config->mgmt_alias);
+    int result = rn_alias_director(settings, &config->mgmt_alias);
+    return result == RPCNET_OK ? check(settings, config) : result;
 }
 
 static const rn_settings_spec settings_spec = {

@@ -36,6 +36,13 @@ typedef struct rn_director_config {
     uint64_t streams_per_address;
     uint64_t headers_max;
     uint64_t stream_window;
+    uint64_t checkpoint_max;
+    uint64_t credit_window;
+    uint64_t send_ring;
+    uint64_t queue_max;
+    uint64_t waiting_max;
+    uint64_t workers_max;
+    uint64_t handshake_timeout_ns;
     uint64_t connection_window;
     uint64_t message_max;
     const char *metrics_addr; /* NULL: none */

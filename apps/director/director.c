@@ -110,7 +110,8 @@ static int start_control(rn_director *d, uint64_t epoch) {
                                   .previous_secret = rn_secret_previous(&d->secret),
                                   .epoch = epoch,
                                   .health_interval_ns = d->config.health_interval_ns,
-                                  .preferred_label = d->config.preferred_worker};
+                                  .preferred_label = d->config.preferred_worker,
+                                  .workers_max = d->config.workers_max};
     result = rn_control_start(&d->control, &options);
     if (result != RPCNET_OK) {
         return rn_program_bind_failed(&d->program, "mgmt-addr", d->config.mgmt_addr, result);
@@ -130,6 +131,8 @@ static int start_data(rn_director *d, uint64_t epoch) {
                                .assign_timeout_ns = config->assign_timeout_ns,
                                .memory_max = config->memory_max,
                                .message_max = config->message_max,
+                               .queue_max = config->queue_max,
+                               .waiting_max = config->waiting_max,
                                .snapshot = &d->control.pool.snapshot,
                                .observe = observe,
                                .observe_user = d,
@@ -139,6 +142,8 @@ static int start_data(rn_director *d, uint64_t epoch) {
     options.swap.park_ns = config->park_timeout_ns;
     options.swap.journal_limit = config->journal_max;
     options.swap.requests_limit = config->request_max;
+    options.swap.checkpoint_limit = config->checkpoint_max;
+    options.swap.credit_window = config->credit_window;
     rn_detector_config_default(&options.detector);
     options.detector.interval_ns = config->probe_interval_ns;
     options.detector.bound_ns = config->hang_timeout_ns;
@@ -175,6 +180,8 @@ static int start_user(rn_director *d) {
     options.limits.connections_per_address = config->connections_per_address;
     options.limits.calls_per_address = config->streams_per_address;
     options.limits.headers_max = config->headers_max;
+    options.limits.handshake_timeout_ns = config->handshake_timeout_ns;
+    options.limits.send_ring_bytes = config->send_ring;
     options.limits.stream_window_bytes = config->stream_window;
     options.limits.connection_window_bytes = rn_director_connection_window(config);
     options.limits.memory = &d->data.budget;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/certs.h"
+#include "swap/stream.h"
 
 enum {
     STREAMS_MAX_LIMIT = 65536,
@@ -83,6 +84,14 @@ static const rn_setting table[] = {
      .unit = "streams",
      .help = "Streams served at a time; more are refused.",
      .offset = offsetof(rn_worker_config, streams_max)},
+    {.option = "unacked-max",
+     .variable = "CONNECTION_SWAP_WORKER_UNACKED_MAX",
+     .kind = RN_SETTING_SIZE,
+     .value = "1MiB",
+     .min = 2 * RN_SWAP_ACK_BYTES,
+     .max = UINT64_C(64) << 20,
+     .help = "Messages of a stream that the director has not acknowledged. At it the stream waits.",
+     .offset = offsetof(rn_worker_config, unacked_max)},
     {.option = "drain-timeout",
      .variable = "CONNECTION_SWAP_WORKER_DRAIN_TIMEOUT",
      .kind = RN_SETTING_DURATION,

@@ -17,7 +17,8 @@ typedef struct rn_worker_config {
     uint64_t fail_after_ns; /* 0: never */
     uint64_t recover_after_ns;
     uint64_t drain_timeout_ns;
-    uint64_t streams_max;      /* 0: no limit */
+    uint64_t streams_max; /* 0: no limit */
+    uint64_t unacked_max;
     uint64_t stall_after;      /* tokens; 0: never */
     const char *die_on_prompt; /* NULL: on none */
     rn_common common;

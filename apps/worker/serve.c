@@ -2,10 +2,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "swap/assignment.h"
 #include "worker/worker.h"
-
-/* An assignment holds a journal, a checkpoint and the client's requests. */
-enum { FRAME_MAX = 16 << 20 };
 
 static const char generate_path[] = "/connection_swap.Inference/Generate";
 static const char chat_path[] = "/connection_swap.Inference/Chat";
@@ -103,6 +101,7 @@ static bool add_chat(rn_task *task, rn_bytes message) {
     } else if (result == RPCNET_ERR_MEMORY) {
         hand_on(task);
     } else {
+        task->worker->counters.chats_refused++;
         send_done(task, RPCNET_GRPC_RESOURCE_EXHAUSTED, "more messages than can wait");
     }
     return false;
@@ -301,7 +300,7 @@ void rn_task_serve(rpcnet_server *server, rpcnet_call *call, void *user) {
     }
     rpcnet_call_options options;
     rpcnet_call_options_init(&options);
-    options.receive_max = FRAME_MAX;
+    options.receive_max = RN_ASSIGNMENT_BYTES_MAX;
     rpcnet_call_set_options(call, &options);
     rn_task *task = rn_task_new(worker, call, RN_TASK_NEW, &callbacks);
     if (task != NULL) {

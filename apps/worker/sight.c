@@ -33,6 +33,10 @@ static const struct {
      OF(registrations)},
     {PREFIX "protocol_faults_total", "Calls ended because they broke the protocol.",
      OF(protocol_faults)},
+    {PREFIX "send_waits_total",
+     "Times that a stream had to wait for credit or for an acknowledgement.", OF(waits)},
+    {PREFIX "chats_refused_total", "Chats ended because too many of their messages waited.",
+     OF(chats_refused)},
 };
 
 static const struct {

@@ -21,6 +21,8 @@ typedef struct rn_worker_counters {
     uint64_t outages;         /* simulated failures */
     uint64_t registrations;   /* that a director has confirmed */
     uint64_t protocol_faults; /* calls that broke the protocol */
+    uint64_t waits;           /* for credit, or for an acknowledgement */
+    uint64_t chats_refused;   /* more messages than can wait */
 } rn_worker_counters;
 
 /* Opens the worker's metrics address; *out is NULL and nothing happens when it has none. On failure

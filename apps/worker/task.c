@@ -27,7 +27,7 @@ rn_task *rn_task_new(rn_worker *worker, rpcnet_call *call, enum rn_task_kind kin
     task->worker = worker;
     task->call = call;
     task->kind = kind;
-    rn_serving_init(&task->serving, RN_SERVING_UNACKED_LIMIT, RN_SERVING_MESSAGE_LIMIT, NULL);
+    rn_serving_init(&task->serving, worker->config.unacked_max, RN_SERVING_MESSAGE_LIMIT, NULL);
     rn_outbox_init(&task->outbox);
     rn_buffer_init(&task->message, RN_GENERATOR_MESSAGE_MAX + 2 * RN_SWAP_SENTENCE_SIZE);
     rn_list_append(&worker->tasks, &task->link);
@@ -240,6 +240,14 @@ static void advance_due(rn_task *task, uint64_t now) {
     task->due_ns = (held_up ? now : task->due_ns) + task->interval_ns;
 }
 
+/* Each time once, however often it is looked at. */
+static void note_wait(rn_task *task) {
+    if (!task->waits && rn_outbox_empty(&task->outbox)) {
+        task->worker->counters.waits++;
+        task->waits = true;
+    }
+}
+
 static void tick(void *user) {
     rn_task *task = user;
     rn_env *env = task->worker->program.env;
@@ -250,7 +258,11 @@ static void tick(void *user) {
             end_of_stream(task);
             return;
         }
-        if (!may_send(task) || rn_generator_waits(&task->generator) || stalls(task)) {
+        if (!may_send(task)) {
+            note_wait(task);
+            return; /* rn_task_resume */
+        }
+        if (rn_generator_waits(&task->generator) || stalls(task)) {
             return; /* rn_task_resume */
         }
         if (rn_generator_has_token(&task->generator)) {
@@ -259,6 +271,7 @@ static void tick(void *user) {
             }
             advance_due(task, now);
         }
+        task->waits = false;
         int result = produce(task);
         if (result != RPCNET_OK) {
             end_by_error(task, result);

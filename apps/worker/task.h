@@ -42,6 +42,7 @@ typedef struct rn_task {
     uint64_t interval_ns;
     uint64_t due_ns; /* of the next message */
     uint64_t made;   /* tokens, by this task */
+    bool waits;      /* for credit or an acknowledgement */
     bool stalled;    /* makes nothing more, see rn_worker_stalls */
     char connection_id[RN_SWAP_LABEL_SIZE];
     uint64_t stream_id;

@@ -189,7 +189,9 @@ void rn_call_client_lost(rn_call *call, const rn_close *close) {
     }
     (void)snprintf(text, sizeof text, "the connection was lost: %s (code 0x%" PRIx64 ")",
                    close->text[0] != '\0' ? close->text : "closed", close->code);
-    bool load = close->application && close->code == RN_H3_EXCESSIVE_LOAD;
-    rn_call_client_fail(call, load ? RPCNET_GRPC_RESOURCE_EXHAUSTED : RPCNET_GRPC_UNAVAILABLE,
-                        text);
+    enum rpcnet_grpc_code lost = RPCNET_GRPC_UNAVAILABLE;
+    if (close->application && close->code == RN_H3_EXCESSIVE_LOAD) {
+        lost = RPCNET_GRPC_RESOURCE_EXHAUSTED;
+    }
+    rn_call_client_fail(call, lost, text);
 }

@@ -4,6 +4,11 @@
 
 #include "swap/stream.h"
 
+enum {
+    RN_ASSIGNMENT_BYTES_MAX = 16 << 20, /* of a frame with an Assignment: what a worker takes */
+    RN_ASSIGNMENT_SLACK = 1 << 20       /* of it, for all but journal, checkpoint and requests */
+};
+
 /* What the stream does not know about its call. Everything is borrowed. */
 typedef struct rn_assignment_call {
     rn_bytes connection_id;

@@ -113,6 +113,7 @@ void rn_swap_stream_wait(rn_swap_stream *stream, rn_swap_action *action, uint64_
     if (now_ns >= stream->deadline_ns) {
         end_deadline(stream, action);
     } else if (stream->tried_count == RN_SWAP_TRIED_MAX) {
+        stream->counters->rounds_full++;
         back_off(stream, now_ns);
         action->kind = RN_SWAP_WAIT;
     } else {

@@ -79,6 +79,8 @@ typedef struct rn_swap_counters {
     uint64_t checkpoints_refused; /* too large, or of no use any more */
     uint64_t journals_given_up;
     uint64_t requests_given_up;
+    uint64_t credit_used_up; /* times that a worker had used all its credit */
+    uint64_t rounds_full;    /* rounds that ended because RN_SWAP_TRIED_MAX workers were tried */
     uint64_t ended_done;     /* ended by the worker's Done */
     uint64_t ended_failed;   /* by a Failure that is not to be retried */
     uint64_t ended_attempts; /* by the progress rule */

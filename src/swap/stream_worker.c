@@ -117,6 +117,8 @@ static void take_message(rn_swap_stream *stream, rn_swap_action *action, uint64_
     }
     note_first_frame(stream, action);
     stream->received += message->payload.len;
+    stream->counters->credit_used_up +=
+        message->payload.len > 0 && stream->received >= stream->granted;
     if (message->sequence < due) {
         stream->counters->duplicates++;
         action->kind = RN_SWAP_DUPLICATE;

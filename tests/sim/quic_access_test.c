@@ -152,6 +152,72 @@ static void an_address_has_its_limit(void **state) {
     end(&w);
 }
 
+/* ---- connections and handshakes of all together: one below the limit, at it, one above ---- */
+
+enum { LIMIT = 3 };
+
+/* Starts so many at once; returns how many were refused. */
+static unsigned start_at_once(world *w, size_t count) {
+    unsigned refused = 0;
+    for (size_t i = 0; i < count; i++) {
+        (void)start_client(w, w->client_env, 100, NULL);
+    }
+    for (size_t i = 0; i < count; i++) {
+        run_until(w, is_settled, &w->clients[i]);
+        refused += w->clients[i].closed && w->clients[i].close.code == NGTCP2_CONNECTION_REFUSED;
+    }
+    return refused;
+}
+
+static void all_connections_have_their_limit(void **state) {
+    (void)state;
+    for (size_t count = LIMIT - 1; count <= LIMIT + 1; count++) {
+        rn_quic_limits limits = RN_QUIC_LIMITS_DEFAULT;
+        limits.connections_max = LIMIT;
+        world w;
+        begin(&w, 21);
+        start_server(&w, 7, 0, &limits);
+        for (size_t i = 0; i < count && i < LIMIT; i++) {
+            serve_one(&w, w.client_env);
+        }
+        if (count > LIMIT) {
+            refuse_one(&w, w.client_env);
+        }
+        assert_int_equal(stats(&w)->connections_refused, count > LIMIT);
+        end(&w);
+    }
+}
+
+static void unfinished_handshakes_have_their_limit(void **state) {
+    (void)state;
+    for (size_t count = LIMIT - 1; count <= LIMIT + 1; count++) {
+        rn_quic_limits limits = RN_QUIC_LIMITS_DEFAULT;
+        limits.handshakes_max = LIMIT;
+        limits.retry_above = NEVER_BY_HANDSHAKES;
+        world w;
+        begin(&w, 22);
+        start_server(&w, 7, 0, &limits);
+        assert_int_equal(start_at_once(&w, count), count > LIMIT);
+        assert_int_equal(stats(&w)->connections_refused, count > LIMIT);
+        assert_int_equal(stats(&w)->retries_sent, 0);
+        end(&w);
+    }
+}
+
+static void many_unfinished_handshakes_ask_for_retry(void **state) {
+    (void)state;
+    for (size_t count = LIMIT - 1; count <= LIMIT + 1; count++) {
+        rn_quic_limits limits = RN_QUIC_LIMITS_DEFAULT;
+        limits.retry_above = LIMIT;
+        world w;
+        begin(&w, 23);
+        start_server(&w, 7, 0, &limits);
+        assert_int_equal(start_at_once(&w, count), 0);
+        assert_int_equal(stats(&w)->retries_sent, count > LIMIT);
+        end(&w);
+    }
+}
+
 static void a_crowded_address_is_validated(void **state) {
     (void)state;
     rn_quic_limits limits = RN_QUIC_LIMITS_DEFAULT;
@@ -319,6 +385,9 @@ static void a_worthless_token_proves_nothing(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_address_has_its_limit),
+        cmocka_unit_test(all_connections_have_their_limit),
+        cmocka_unit_test(unfinished_handshakes_have_their_limit),
+        cmocka_unit_test(many_unfinished_handshakes_ask_for_retry),
         cmocka_unit_test(a_crowded_address_is_validated),
         cmocka_unit_test(one_for_each_address),
         cmocka_unit_test(no_limit),

@@ -18,7 +18,7 @@ int rn_control_start(rn_control *control, const rn_control_options *options) {
     control->epoch = options->epoch;
     control->health_interval_ns = options->health_interval_ns;
     memcpy(control->secret, options->secret, sizeof control->secret);
-    rn_pool_init(&control->pool, options->env, options->preferred_label);
+    rn_pool_init(&control->pool, options->env, options->preferred_label, options->workers_max);
     control->pool.removed = entry_removed;
 
     rpcnet_server_options server;

@@ -26,6 +26,7 @@ typedef struct rn_control_options {
     const uint8_t *previous_secret; /* NULL: none */
     uint64_t epoch;
     uint64_t health_interval_ns;
+    size_t workers_max; /* at most RN_POOL_MAX */
     const char *preferred_label;
 } rn_control_options;
 

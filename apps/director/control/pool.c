@@ -9,10 +9,11 @@
 
 static const char target[] = "connection_swap::director";
 
-void rn_pool_init(rn_pool *pool, rn_env *env, const char *preferred_label) {
+void rn_pool_init(rn_pool *pool, rn_env *env, const char *preferred_label, size_t max) {
     memset(pool, 0, sizeof *pool);
     pool->env = env;
     pool->preferred_label = preferred_label;
+    pool->max = max;
     rn_list_init(&pool->entries);
 }
 
@@ -66,7 +67,8 @@ int rn_pool_add(rn_pool *pool, const char *label, const char *user_addr, const c
         rn_pool_remove(pool, same);
     }
     drop_silent(pool);
-    if (pool->count == RN_POOL_MAX) {
+    if (pool->count >= pool->max) {
+        pool->refused++;
         return RPCNET_ERR_LIMIT;
     }
     rn_pool_entry *entry = calloc(1, sizeof *entry);

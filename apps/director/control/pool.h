@@ -56,6 +56,8 @@ typedef struct rn_pool {
     const char *preferred_label; /* NULL: none */
     rn_list entries;
     size_t count;
+    size_t max;       /* of them; at most RN_POOL_MAX */
+    uint64_t refused; /* because there were so many */
     uint64_t ids;
     rn_pool_snapshot snapshot;
     void (*changed)(void *user);                       /* the snapshot is another one */
@@ -63,12 +65,12 @@ typedef struct rn_pool {
     void *user;
 } rn_pool;
 
-void rn_pool_init(rn_pool *pool, rn_env *env, const char *preferred_label);
+void rn_pool_init(rn_pool *pool, rn_env *env, const char *preferred_label, size_t max);
 void rn_pool_fini(rn_pool *pool);
 
 /* A worker registers. One with the same label and addresses is replaced; one that has opened no
  * Report stream for RN_POOL_REPORT_NS loses its place.
- * RPCNET_ERR_EXISTS: another worker has the label and lives; RPCNET_ERR_LIMIT (RN_POOL_MAX),
+ * RPCNET_ERR_EXISTS: another worker has the label and lives; RPCNET_ERR_LIMIT (`max`, counted),
  * RPCNET_ERR_MEMORY. */
 int rn_pool_add(rn_pool *pool, const char *label, const char *user_addr, const char *mgmt_addr,
                 uint64_t incarnation, rn_pool_entry **out);

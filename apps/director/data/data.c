@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "rpcnet/error.h"
+#include "swap/assignment.h"
 
 static void pool_changed(void *user) {
     rn_data *data = user;
@@ -35,7 +36,7 @@ int rn_data_start(rn_data *data, const rn_data_options *options) {
     rn_list_init(&data->links);
     rn_list_init(&data->relays);
     rn_buffer_init(&data->scratch, options->swap.journal_limit + options->swap.checkpoint_limit +
-                                       options->swap.requests_limit + RN_LINK_MESSAGE_SLACK);
+                                       options->swap.requests_limit + RN_ASSIGNMENT_SLACK);
     rn_deferred_init(&data->pool_changed, pool_changed, data);
     rn_deferred_init(&data->shed, shed, data);
     return RPCNET_OK;

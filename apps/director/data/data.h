@@ -12,15 +12,10 @@
 #include "swap/stream.h"
 
 enum {
-    /* One message of a link: an Assignment with all that a stream may have kept. */
-    RN_LINK_MESSAGE_SLACK = 1 << 20,
     RN_DATA_SCRATCH_KEPT = 64 * 1024, /* memory that stays from one Assignment to the next */
     RN_RELAY_METADATA_MAX = 64 * 1024,
     RN_RELAY_MESSAGE_MAX = 4 << 20, /* one message, of a client or to it */
-    /* Kept for a ring without room: what credit (or the client's window) allows, and one message.
-     */
-    RN_RELAY_KEPT_MAX = 8 << 20,
-    RN_RELAY_PROMPT_SIZE = 64 /* what the log shows of a prompt, with the NUL */
+    RN_RELAY_PROMPT_SIZE = 64       /* what the log shows of a prompt, with the NUL */
 };
 
 /* Who looks on; either function may be NULL. Called inside, so they only take notes. */
@@ -44,6 +39,8 @@ typedef struct rn_data_options {
     uint64_t stall_min_ns;
     uint64_t assign_timeout_ns;
     size_t memory_max;
+    size_t queue_max;                 /* of each direction of a stream */
+    size_t waiting_max;               /* streams that wait for a worker's connection */
     size_t message_max;               /* one message of a client; at most RN_RELAY_MESSAGE_MAX */
     const rn_pool_snapshot *snapshot; /* borrowed: control's */
     void (*observe)(void *user, uint64_t worker, enum rn_pool_sight sight);
@@ -56,6 +53,8 @@ typedef struct rn_data_limits_hit {
     uint64_t streams_refused; /* new ones, while memory was over its limit */
     uint64_t streams_shed;    /* ended because they held most of the memory */
     uint64_t others_shed;     /* unsent ends of streams, and connections, likewise */
+    uint64_t rings_full;      /* times that a client's ring had no room and messages had to wait */
+    uint64_t waiting_refused; /* assignments, because too many waited for the worker's connection */
     uint64_t queue_overflows; /* streams or attempts ended because a queue was full */
 } rn_data_limits_hit;
 

@@ -94,8 +94,8 @@ static rn_relay *relay_new(rn_data *data, rpcnet_call *call) {
     rn_list_init(&relay->link_entry);
     rn_budget_move(&data->budget, 0, sizeof *relay);
     rn_buffer_init_counted(&relay->metadata, RN_RELAY_METADATA_MAX, &data->budget);
-    rn_buffer_init_counted(&relay->down, RN_RELAY_KEPT_MAX, &data->budget);
-    rn_buffer_init_counted(&relay->up, RN_RELAY_KEPT_MAX, &data->budget);
+    rn_buffer_init_counted(&relay->down, data->options.queue_max, &data->budget);
+    rn_buffer_init_counted(&relay->up, data->options.queue_max, &data->budget);
     rn_deferred_init(&relay->open, open_stream, relay);
     rn_deferred_init(&relay->call_lost, rn_relay_call_lost, relay);
     rn_swap_stream_init(&relay->swap, &data->options.swap, &data->counters, &data->budget,

@@ -11,6 +11,7 @@ enum { DEADLINE_SLACK_MS = 50 };
 
 static int keep(rn_relay *relay, rn_bytes payload) {
     size_t len = payload.len;
+    relay->data->hit.rings_full += relay->down.len == 0;
     int result = rn_buffer_reserve(&relay->down, sizeof len + len);
     if (result == RPCNET_OK) {
         (void)rn_buffer_append(&relay->down, &len, sizeof len);

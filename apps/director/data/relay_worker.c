@@ -170,6 +170,7 @@ static int send_assignment(rn_relay *relay, rn_link *link) {
     int result = rpcnet_call_new(&relay->worker, link->channel, "/rpcnet.v1.Worker/Serve", &options,
                                  &callbacks, relay);
     if (result != RPCNET_OK) {
+        data->hit.waiting_refused += result == RPCNET_ERR_LIMIT;
         relay->worker = NULL;
         return result;
     }

@@ -40,6 +40,10 @@ static const counter counters[] = {
     {PREFIX "requests_given_up_total",
      "Streams that became immovable because their request was over its limit or memory was short.",
      OF(requests_given_up)},
+    {PREFIX "credit_used_up_total", "Times that a worker had used all its credit.",
+     OF(credit_used_up)},
+    {PREFIX "rounds_full_total", "Rounds that ended because as many workers as may be were tried.",
+     OF(rounds_full)},
 };
 
 /* One metric with a label; `name` holds the label's value. */
@@ -131,6 +135,12 @@ static const server_row plain_rows[] = {
      "Unsent ends of streams, and connections with bytes out of order, given up likewise."},
     {RN_METRIC_COUNTER, PREFIX "messages_starved_total",
      "Messages that could not come whole because memory was used up."},
+    {RN_METRIC_COUNTER, PREFIX "rings_full_total",
+     "Times that a client's send ring had no room and messages had to wait."},
+    {RN_METRIC_COUNTER, PREFIX "waiting_refused_total",
+     "Assignments that failed because too many waited for the worker's connection."},
+    {RN_METRIC_COUNTER, PREFIX "workers_refused_total",
+     "Registrations refused because there were as many workers as may be."},
     {RN_METRIC_COUNTER, PREFIX "queue_overflows_total",
      "Streams or attempts ended because a queue was full."},
     {RN_METRIC_GAUGE, PREFIX "memory_used_bytes",
@@ -327,6 +337,9 @@ int rn_director_metrics_page(rn_buffer *out, void *user) {
     put(&values, data->hit.streams_shed);
     put(&values, data->hit.others_shed);
     put(&values, data->budget.refusals);
+    put(&values, data->hit.rings_full);
+    put(&values, data->hit.waiting_refused);
+    put(&values, sight->view.control->pool.refused);
     put(&values, data->hit.queue_overflows);
     put(&values, data->budget.used);
     put(&values, data->budget.peak);

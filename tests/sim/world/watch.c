@@ -71,7 +71,8 @@ static void check_memory(const rn_watch *watch, const rn_relay *relay) {
         rn_violate(watch->verdict, "bound", "a journal holds %zu bytes, its limit is %zu", memory,
                    kept);
     }
-    if (relay->down.len > RN_RELAY_KEPT_MAX || relay->up.len > RN_RELAY_KEPT_MAX) {
+    if (relay->down.len > relay->data->options.queue_max ||
+        relay->up.len > relay->data->options.queue_max) {
         rn_violate(watch->verdict, "bound", "a relay keeps %zu bytes down and %zu up",
                    relay->down.len, relay->up.len);
     }

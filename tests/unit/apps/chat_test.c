@@ -214,11 +214,32 @@ static void test_what_does_not_belong(void **state) {
     }
 }
 
+/* A message that makes what waits one byte less than may wait, as much, and one more. */
+static void waiting_messages_have_their_limit(void **state) {
+    (void)state;
+    for (int more = -1; more <= 1; more++) {
+        rn_generator generator;
+        rn_generator_start_chat(&generator, model);
+        assert_int_equal(generator.texts.limit, RN_GENERATOR_TEXTS_MAX);
+        assert_int_equal(say(&generator, "the river", 3), RPCNET_OK);
+        size_t before = generator.texts.len;
+        assert_int_equal(say(&generator, "and then", 1), RPCNET_OK);
+        size_t one = generator.texts.len - before;
+        assert_true(one > 0);
+        generator.texts.limit = generator.texts.len + one - (size_t)(more + 1) + 1;
+        assert_int_equal(say(&generator, "and then", 1), more <= 0 ? RPCNET_OK : RPCNET_ERR_LIMIT);
+        rn_generator_fini(&generator);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_by_one),           cmocka_unit_test(test_moved_at_any_point),
-        cmocka_unit_test(test_moved_between_turns),  cmocka_unit_test(test_texts_matter),
+        cmocka_unit_test(test_one_by_one),
+        cmocka_unit_test(test_moved_at_any_point),
+        cmocka_unit_test(test_moved_between_turns),
+        cmocka_unit_test(test_texts_matter),
         cmocka_unit_test(test_what_does_not_belong),
+        cmocka_unit_test(waiting_messages_have_their_limit),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

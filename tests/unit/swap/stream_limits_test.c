@@ -145,15 +145,18 @@ static void credit_exactly_used_up(void **state) {
     (void)state;
     open_stream();
     rn_swap_stream_assign(&stream, 1, rn_bytes_text("worker-a"), 100);
-    assert_int_equal(long_message(1, 100).kind, RN_SWAP_RELAY);
+    assert_int_equal(long_message(1, 99).kind, RN_SWAP_RELAY);
+    assert_int_equal(counters.credit_used_up, 0);
+    assert_int_equal(long_message(2, 1).kind, RN_SWAP_RELAY);
+    assert_int_equal(counters.credit_used_up, 1);
     assert_false(rn_swap_stream_has_credit(&stream));
-    left_for_fault(long_message(2, 1), 1, "worker-a broke the protocol: message 2 without credit");
+    left_for_fault(long_message(3, 1), 1, "worker-a broke the protocol: message 3 without credit");
     /* The next assignment counts from zero. */
     rn_swap_stream_assign(&stream, 2, rn_bytes_text("worker-b"), 0);
     assert_false(rn_swap_stream_has_credit(&stream));
-    left_for_fault(long_message(2, 1), 2, "worker-b broke the protocol: message 2 without credit");
+    left_for_fault(long_message(3, 1), 2, "worker-b broke the protocol: message 3 without credit");
     rn_swap_stream_assign(&stream, 3, rn_bytes_text("worker-c"), 1);
-    assert_int_equal(long_message(2, 1).kind, RN_SWAP_RELAY);
+    assert_int_equal(long_message(3, 1).kind, RN_SWAP_RELAY);
 }
 
 static void grants_grow_in_steps(void **state) {

@@ -475,10 +475,12 @@ static void a_round_is_bounded(void **state) {
         assert_int_equal(refused().kind, RN_SWAP_CHOOSE);
     }
     assert_int_equal(stream.tried_count, RN_SWAP_TRIED_MAX);
+    assert_int_equal(counters.rounds_full, 0);
     assign(RN_SWAP_TRIED_MAX + 1);
     rn_swap_action action = refused();
     assert_int_equal(action.kind, RN_SWAP_WAIT);
     assert_true(action.refused && action.close_worker);
+    assert_int_equal(counters.rounds_full, 1);
     assert_int_equal(stream.tried_count, RN_SWAP_TRIED_MAX);
     assert_int_equal(rn_swap_stream_tick(&stream, now + 50 * MS).kind, RN_SWAP_CHOOSE);
     assert_int_equal(stream.tried_count, 0);
