@@ -7,11 +7,11 @@
 
 enum { STREAM_TYPE_CONTROL = 0 };
 
-void rn_h3_book_init(rn_h3_book *book, bool unidirectional) {
+void rn_h3_book_init(rn_h3_book *book, bool unidirectional, rn_budget *budget) {
     memset(book, 0, sizeof *book);
     book->unidirectional = unidirectional;
     book->state = unidirectional ? RN_H3_BOOK_STREAM_TYPE : RN_H3_BOOK_HEADER;
-    rn_buffer_init(&book->payload, RN_H3_BOOK_FRAME_MAX);
+    rn_buffer_init_counted(&book->payload, RN_H3_BOOK_FRAME_MAX, budget);
 }
 
 void rn_h3_book_fini(rn_h3_book *book) {

@@ -37,7 +37,8 @@ typedef struct rn_h3_book {
     rn_buffer payload; /* bytes of the present WHOLE frame that came so far */
 } rn_h3_book;
 
-void rn_h3_book_init(rn_h3_book *book, bool unidirectional);
+/* `budget`: where the bytes that it keeps are counted; may be NULL. */
+void rn_h3_book_init(rn_h3_book *book, bool unidirectional, rn_budget *budget);
 void rn_h3_book_fini(rn_h3_book *book);
 
 /* The next bytes of the stream. RPCNET_ERR_LIMIT: a frame over RN_H3_BOOK_FRAME_MAX,

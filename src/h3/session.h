@@ -156,7 +156,8 @@ void rn_h3_stream_set_urgency(rn_h3_stream *stream, unsigned urgency);
 /* The user that was set with this handler; NULL: it has another one. */
 void *rn_h3_stream_user(const rn_h3_stream *stream, const rn_h3_stream_handler *handler);
 rn_h3_session *rn_h3_stream_session(const rn_h3_stream *stream);
-size_t rn_h3_stream_memory(const rn_h3_stream *stream); /* bytes that it holds in ring and fields */
+/* Bytes of memory that it holds: ring, fields, and of a frame that has not come whole. */
+size_t rn_h3_stream_memory(const rn_h3_stream *stream);
 size_t rn_h3_room(const rn_h3_stream *stream); /* body bytes that one rn_h3_send would take now */
 bool rn_h3_stream_is_sent(const rn_h3_stream *stream); /* our message is finished, or was reset */
 

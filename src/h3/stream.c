@@ -22,11 +22,12 @@ rn_h3_stream *rn_h3_stream_new(rn_h3_session *session, rn_stream *quic_stream, b
     stream->id = rn_stream_id(quic_stream);
     stream->request = request;
     bool unidirectional = (stream->id & 0x2) != 0;
-    rn_h3_book_init(&stream->book, unidirectional);
+    rn_budget *budget = rn_conn_budget(session->conn);
+    /* The few bytes of unidirectional streams are part of what a connection costs. */
+    rn_h3_book_init(&stream->book, unidirectional, request ? budget : NULL);
     /* Twice: a request's fields stay while its trailers are decoded. */
     size_t overhead = sizeof(uint32_t) * 2 * RN_H3_FIELDS_MAX;
-    rn_buffer_init_counted(&stream->fields, 2 * (session->field_section_max + overhead),
-                           rn_conn_budget(session->conn));
+    rn_buffer_init_counted(&stream->fields, 2 * (session->field_section_max + overhead), budget);
     rn_list_append(&session->streams, &stream->link);
     session->requests += request ? 1 : 0;
     rn_stream_set_user(quic_stream, stream);
@@ -73,6 +74,7 @@ void rn_h3_reset(rn_h3_stream *stream, uint64_t code) {
 
 void rn_h3_drop(rn_h3_stream *stream, uint64_t code) {
     reset(stream, code);
+    rn_h3_book_fini(&stream->book); /* what still comes is not read */
     rn_buffer_fini(&stream->fields);
     stream->request_bytes = stream->request_count = 0;
     if (!stream->session->closing) {
@@ -118,7 +120,7 @@ rn_h3_session *rn_h3_stream_session(const rn_h3_stream *stream) {
 
 size_t rn_h3_stream_memory(const rn_h3_stream *stream) {
     size_t ring = stream->session->closing ? 0 : rn_stream_memory(stream->stream);
-    return ring + stream->fields.capacity;
+    return ring + stream->fields.capacity + stream->book.payload.capacity;
 }
 
 void *rn_h3_stream_user(const rn_h3_stream *stream, const rn_h3_stream_handler *handler) {

@@ -94,7 +94,7 @@ static void check_resumed(const rn_h3_book *book, const place *p) {
     rn_buffer bytes;
     rn_h3_book fresh;
     rn_buffer_init(&bytes, RESUMED_MAX);
-    rn_h3_book_init(&fresh, book->unidirectional);
+    rn_h3_book_init(&fresh, book->unidirectional, NULL);
     assert(rn_h3_book_resume(book, &bytes) == RPCNET_OK);
     assert(rn_h3_book_read(&fresh, bytes.data, bytes.len) == RPCNET_OK);
     check_place(&fresh, p);
@@ -108,7 +108,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     bool unidirectional = seed & 1;
     const uint8_t *start = input.data;
     rn_h3_book book;
-    rn_h3_book_init(&book, unidirectional);
+    rn_h3_book_init(&book, unidirectional, NULL);
     int rv = RPCNET_OK;
     while (input.len > 0 && rv == RPCNET_OK) {
         seed = seed * 1103515245 + 12345;

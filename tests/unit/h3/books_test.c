@@ -76,7 +76,7 @@ static void resumes_at_every_byte(void **state) {
         rn_h3_book book;
         rn_buffer resumed;
         rn_buffer_init(&resumed, STREAM_MAX);
-        rn_h3_book_init(&book, false);
+        rn_h3_book_init(&book, false, NULL);
         assert_int_equal(rn_h3_book_read(&book, stream.data, at), RPCNET_OK);
         assert_int_equal(rn_h3_book_resume(&book, &resumed), RPCNET_OK);
         if (stream.len > at) {
@@ -101,7 +101,7 @@ static void remembers_the_rest_of_data(void **state) {
     rn_h3_book book;
     static const uint8_t front[] = {0x00, 0x44, 0x00, 'a', 'b', 'c'}; /* DATA of 1024 */
     (void)state;
-    rn_h3_book_init(&book, false);
+    rn_h3_book_init(&book, false, NULL);
     assert_int_equal(rn_h3_book_read(&book, front, sizeof front), RPCNET_OK);
     assert_int_equal(book.state, RN_H3_BOOK_SKIP);
     assert_int_equal(book.left, 1021);
@@ -123,8 +123,8 @@ static void chunks_do_not_matter(void **state) {
             put_frame(&stream, types[rand() % 4], (size_t)(rand() % 200));
         }
         size_t len = stream.len - (size_t)(rand() % 50);
-        rn_h3_book_init(&one, false);
-        rn_h3_book_init(&many, false);
+        rn_h3_book_init(&one, false, NULL);
+        rn_h3_book_init(&many, false, NULL);
         assert_int_equal(rn_h3_book_read(&one, stream.data, len), RPCNET_OK);
         for (size_t at = 0; at < len;) {
             size_t step = 1 + (size_t)(rand() % 30);
@@ -149,7 +149,7 @@ static int read_frame(uint64_t type, size_t len) {
     rn_h3_book book;
     rn_buffer stream;
     rn_buffer_init(&stream, STREAM_MAX);
-    rn_h3_book_init(&book, false);
+    rn_h3_book_init(&book, false, NULL);
     put_frame(&stream, type, len);
     int rv = RPCNET_OK;
     for (size_t at = 0; at < stream.len && rv == RPCNET_OK; at++) {
@@ -181,7 +181,7 @@ static void unidirectional_streams(void **state) {
     (void)state;
     rn_buffer_init(&resumed, 64);
 
-    rn_h3_book_init(&book, true);
+    rn_h3_book_init(&book, true, NULL);
     assert_int_equal(rn_h3_book_read(&book, control, sizeof control), RPCNET_OK);
     assert_int_equal(book.state, RN_H3_BOOK_WHOLE);
     assert_int_equal(rn_h3_book_resume(&book, &resumed), RPCNET_OK);
@@ -191,7 +191,7 @@ static void unidirectional_streams(void **state) {
     rn_h3_book_fini(&book);
 
     rn_buffer_clear(&resumed);
-    rn_h3_book_init(&book, true);
+    rn_h3_book_init(&book, true, NULL);
     assert_int_equal(rn_h3_book_read(&book, encoder, sizeof encoder), RPCNET_OK);
     assert_int_equal(book.state, RN_H3_BOOK_UNFRAMED);
     assert_int_equal(book.stream_type, 2);
@@ -200,7 +200,7 @@ static void unidirectional_streams(void **state) {
     rn_h3_book_fini(&book);
 
     rn_buffer_clear(&resumed);
-    rn_h3_book_init(&book, true);
+    rn_h3_book_init(&book, true, NULL);
     assert_int_equal(rn_h3_book_read(&book, unknown_part, 1), RPCNET_OK);
     assert_int_equal(book.state, RN_H3_BOOK_STREAM_TYPE);
     assert_int_equal(rn_h3_book_resume(&book, &resumed), RPCNET_OK);
@@ -229,7 +229,7 @@ static void frames_of_one_integer(void **state) {
         for (size_t step = 1; step <= cases[i].len; step++) {
             rn_h3_book book;
             int rv = RPCNET_OK;
-            rn_h3_book_init(&book, true);
+            rn_h3_book_init(&book, true, NULL);
             for (size_t at = 0; at < cases[i].len && rv == RPCNET_OK; at += step) {
                 size_t left = cases[i].len - at;
                 rv = rn_h3_book_read(&book, cases[i].bytes + at, left < step ? left : step);
