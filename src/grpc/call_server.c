@@ -93,6 +93,12 @@ int rn_call_accept(rn_call **out, rn_h3_stream *stream, const rn_h3_field *field
     return rv;
 }
 
+/* A reset that says as much of the code as it can. */
+static void reset_as(rn_call *call, enum rpcnet_grpc_code code) {
+    rn_h3_reset(call->stream, code == RPCNET_GRPC_RESOURCE_EXHAUSTED ? RN_H3_EXCESSIVE_LOAD
+                                                                     : RN_H3_REQUEST_CANCELLED);
+}
+
 /* Answers if `text` is given and nothing waits in front, resets otherwise. */
 static void end_early(rn_call *call, enum rpcnet_grpc_code code, const char *text) {
     bool answered = false;
@@ -103,8 +109,7 @@ static void end_early(rn_call *call, enum rpcnet_grpc_code code, const char *tex
     call->over = true;
     rn_call_settle(call);
     if (!answered && call->stream != NULL) {
-        rn_h3_reset(call->stream, code == RPCNET_GRPC_RESOURCE_EXHAUSTED ? RN_H3_EXCESSIVE_LOAD
-                                                                         : RN_H3_REQUEST_CANCELLED);
+        reset_as(call, code);
     }
 }
 
@@ -118,7 +123,7 @@ void rn_call_abort(rn_call *call, enum rpcnet_grpc_code code, const char *text) 
     end_early(call, code, waits ? NULL : text);
     if (call->stream != NULL && !rn_call_is_idle(call)) {
         call->end_sent = true; /* never: the ring is too small for both */
-        rn_h3_reset(call->stream, RN_H3_EXCESSIVE_LOAD);
+        reset_as(call, code);
     }
     rn_buffer_fini(&call->kept);
     call->kept_sent = 0;

@@ -149,6 +149,31 @@ static void an_abort_behind_a_kept_message(void **state) {
     }
 }
 
+/* No message is kept, but the ring has no room for a status. */
+static void an_abort_without_room(void **state) {
+    (void)state;
+    static const enum rpcnet_grpc_code codes[] = {RPCNET_GRPC_RESOURCE_EXHAUSTED,
+                                                  RPCNET_GRPC_ABORTED};
+    static const enum rpcnet_grpc_code seen[] = {RPCNET_GRPC_RESOURCE_EXHAUSTED,
+                                                 RPCNET_GRPC_CANCELLED};
+    for (size_t i = 0; i < 2; i++) {
+        pair *p = start(&(fake_options){.ring = 1000});
+        ear *c = open_call(p);
+        pair_run(p);
+        ear *s = &p->served[0];
+        fake_conn_hold(fake_link_server(p->link), true);
+        do {
+            assert_int_equal(say_bytes(s, 20), RPCNET_OK);
+        } while (rn_h3_room(rn_call_stream(s->call)) >= 40);
+        assert_int_equal(rn_call_kept(s->call), 0);
+        rn_call_abort(s->call, codes[i], "too much");
+        fake_conn_hold(fake_link_server(p->link), false);
+        pair_run(p);
+        expect_status(c, seen[i]);
+        end(p);
+    }
+}
+
 /* Finished and deleted, but the client takes nothing: with and without a kept message. */
 static void forsaken_calls_can_be_dropped(void **state) {
     (void)state;
@@ -176,6 +201,30 @@ static void forsaken_calls_can_be_dropped(void **state) {
     }
 }
 
+/* Headers that never come whole are kept before there is a call that could answer for them. */
+static void a_request_that_comes_is_counted(void **state) {
+    (void)state;
+    enum { PART = 50 };
+    pair *p = start(&(fake_options){.chunk = PART});
+    pair_run(p);
+    size_t before = budget.used;
+    ear *c = open_call(p);
+    size_t sent = budget.used;
+    assert_true(fake_link_step(p->link));
+    rn_h3_stream *stream = rn_h3_session_next_stream(p->server, NULL);
+    assert_non_null(stream);
+    assert_int_equal(p->accepted, 0);
+    assert_true(rn_call_forsaken_memory(stream) >= PART / 2);
+    assert_int_equal(budget.used - sent, rn_call_forsaken_memory(stream));
+    rn_call_forsaken_drop(stream);
+    assert_int_equal(rn_call_forsaken_memory(stream), 0);
+    assert_int_equal(budget.used, sent);
+    assert_true(sent >= before);
+    pair_run(p);
+    expect_status(c, RPCNET_GRPC_RESOURCE_EXHAUSTED);
+    end(p);
+}
+
 static void a_connection_closed_for_its_load(void **state) {
     (void)state;
     pair *p = start(NULL);
@@ -195,7 +244,9 @@ int main(void) {
         cmocka_unit_test(an_abort_is_heard),
         cmocka_unit_test(an_abort_does_not_wait_for_a_slow_client),
         cmocka_unit_test(an_abort_behind_a_kept_message),
+        cmocka_unit_test(an_abort_without_room),
         cmocka_unit_test(forsaken_calls_can_be_dropped),
+        cmocka_unit_test(a_request_that_comes_is_counted),
         cmocka_unit_test(a_connection_closed_for_its_load),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
