@@ -83,6 +83,12 @@ bool rn_conn_delivered(void *user, int64_t stream_id, uint64_t *offset) {
     return true;
 }
 
+/* ngtcp2 does not try again what it had no memory for, and the peer would wait for ever: then the
+ * connection has to end. */
+static void note_shutdown(rn_conn *conn, int result) {
+    conn->reset_lost |= result == NGTCP2_ERR_NOMEM;
+}
+
 static int open_stream(rn_conn *conn, rn_stream **out, bool bidi) {
     int64_t id;
     if (conn->state != RN_CONN_ESTABLISHED || conn->close_asked) {
@@ -97,8 +103,12 @@ static int open_stream(rn_conn *conn, rn_stream **out, bool bidi) {
     rn_stream *stream;
     int result = rn_stream_new(&stream, conn, id);
     if (result != RPCNET_OK) {
-        /* ngtcp2 has counted the stream; close it so that the peer can forget it. */
-        ngtcp2_conn_shutdown_stream(conn->quic, 0, id, 0);
+        /* ngtcp2 has counted the stream; close it so that the peer can forget it. Before the first
+         * flight that would be lost (rn_conn_release_resets). */
+        note_shutdown(conn, conn->resets_wait
+                                ? NGTCP2_ERR_NOMEM
+                                : ngtcp2_conn_shutdown_stream(conn->quic, 0, id, 0));
+        rn_conn_wake(conn);
         return result;
     }
     ngtcp2_conn_set_stream_user_data(conn->quic, id, stream);
@@ -188,12 +198,6 @@ static bool may_send(const rn_stream *stream) {
 static bool may_receive(const rn_stream *stream) {
     bool local = ngtcp2_conn_is_local_stream(stream->conn->quic, stream->id) != 0;
     return !local || ngtcp2_is_bidi_stream(stream->id) != 0;
-}
-
-/* ngtcp2 does not try again what it had no memory for, and the peer would wait for ever: then the
- * connection has to end. */
-static void note_shutdown(rn_conn *conn, int result) {
-    conn->reset_lost |= result == NGTCP2_ERR_NOMEM;
 }
 
 void rn_stream_stop_sending(rn_stream *stream, uint64_t code) {
