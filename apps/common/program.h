@@ -144,7 +144,7 @@ typedef struct rn_program {
     rn_log *log;   /* its own with a loop, the env's without one */
     rn_loop *loop; /* NULL: somebody else runs the env */
     rn_env *env;   /* an rpcnet_env, too */
-    rn_qlog *qlog; /* NULL: none, or the env is somebody else\'s */
+    rn_qlog *qlog; /* NULL: none, or the env is somebody else's */
     rn_program_stop_fn *stop;
     void *stop_user;
     void (*reload)(void *user);
