@@ -396,10 +396,13 @@ typedef struct rpcnet_server_stats {
 } rpcnet_server_stats;
 void rpcnet_server_get_stats(const rpcnet_server *server, rpcnet_server_stats *out);
 
+#define RPCNET_LEAVING_NS UINT64_C(5000000000)
 /* Memory is over its limit: of what the server's clients make it hold beside the calls that the
  * program has, gives up the largest, if that is at least `bytes_min` and not 0. That is a call that
  * was finished and deleted while its last bytes have still to be taken by the client, or a
- * connection whose bytes came out of order, which is closed. Both read as RESOURCE_EXHAUSTED.
+ * connection whose bytes came out of order, which is closed. When nothing has to be given up any
+ * more (excess is 0, what is over is leaving), it is the connection with most of what should have
+ * left RPCNET_LEAVING_NS ago: its peer answers to no reset. All read as RESOURCE_EXHAUSTED.
  * Returns how much it was; 0: there is none. Not inside a callback of this server. */
 size_t rpcnet_server_shed(rpcnet_server *server, size_t bytes_min);
 

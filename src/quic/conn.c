@@ -354,6 +354,20 @@ size_t rn_conn_memory(const rn_conn *conn) {
     return conn->blocks.leaving ? 0 : rn_blocks_counted(&conn->blocks);
 }
 
+size_t rn_conn_overdue_memory(const rn_conn *conn, uint64_t before_ns) {
+    size_t memory = 0;
+    if (conn->close_asked) {
+        return 0;
+    }
+    for (const rn_list *at = conn->streams.next; at != &conn->streams; at = at->next) {
+        const rn_stream *stream = RN_CONTAINER_OF(at, const rn_stream, link);
+        if (stream->ring.leaving && stream->abandoned_ns <= before_ns) {
+            memory += stream->ring.memory;
+        }
+    }
+    return memory;
+}
+
 uint64_t rn_conn_streams_left(const rn_conn *conn) {
     return conn->state == RN_CONN_ESTABLISHED && !conn->close_asked
                ? ngtcp2_conn_get_streams_bidi_left(conn->quic)

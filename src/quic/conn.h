@@ -80,6 +80,9 @@ rn_budget *rn_conn_budget(const rn_conn *conn);
 /* Bytes of memory that hold what came out of order; 0 once it closes. Counted with a budget alone.
  */
 size_t rn_conn_memory(const rn_conn *conn);
+/* Bytes of memory in the rings of streams whose sending has ended with a reset at `before_ns` or
+ * earlier, and which the peer still keeps open; 0 once it closes. */
+size_t rn_conn_overdue_memory(const rn_conn *conn, uint64_t before_ns);
 /* How many more bidirectional streams we may open now. */
 uint64_t rn_conn_streams_left(const rn_conn *conn);
 

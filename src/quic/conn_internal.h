@@ -54,6 +54,7 @@ struct rn_stream {
     bool reset_due; /* while rn_conn.resets_wait, with reset_code */
     bool stop_due;
     uint64_t reset_code;
+    uint64_t abandoned_ns; /* when its ring was (ring.leaving) */
 };
 
 /* A connection id of ours. Retired ones are kept: their sequence numbers must stay known. */
@@ -150,6 +151,7 @@ bool rn_conn_flight(rn_conn *conn, uint8_t *buffer, rn_transmit *out, rn_transmi
 int rn_stream_new(rn_stream **out, rn_conn *conn, int64_t id);
 void rn_stream_del(rn_stream *stream);
 void rn_stream_update_ready(rn_stream *stream);
+void rn_stream_close_write(rn_stream *stream); /* nothing more is sent, and nothing again */
 /* The keep-alive's time follows from whether streams of ours wait for the peer. */
 void rn_conn_update_keep_alive(rn_conn *conn);
 /* The first flight is out: carries out the resets that had to wait for it. */

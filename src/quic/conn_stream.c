@@ -72,6 +72,15 @@ void rn_stream_update_ready(rn_stream *stream) {
     }
 }
 
+void rn_stream_close_write(rn_stream *stream) {
+    stream->write_closed = true;
+    if (!stream->ring.leaving) {
+        stream->abandoned_ns = rn_conn_now(stream->conn);
+    }
+    rn_send_ring_abandon(&stream->ring);
+    rn_stream_update_ready(stream);
+}
+
 bool rn_conn_delivered(void *user, int64_t stream_id, uint64_t *offset) {
     const rn_conn *conn = user;
     uint64_t key = (uint64_t)stream_id;
@@ -105,9 +114,8 @@ static int open_stream(rn_conn *conn, rn_stream **out, bool bidi) {
     if (result != RPCNET_OK) {
         /* ngtcp2 has counted the stream; close it so that the peer can forget it. Before the first
          * flight that would be lost (rn_conn_release_resets). */
-        note_shutdown(conn, conn->resets_wait
-                                ? NGTCP2_ERR_NOMEM
-                                : ngtcp2_conn_shutdown_stream(conn->quic, 0, id, 0));
+        note_shutdown(conn, conn->resets_wait ? NGTCP2_ERR_NOMEM
+                                              : ngtcp2_conn_shutdown_stream(conn->quic, 0, id, 0));
         rn_conn_wake(conn);
         return result;
     }
@@ -220,9 +228,7 @@ void rn_stream_reset(rn_stream *stream, uint64_t code) {
         return;
     }
     if (may_send(stream)) {
-        stream->write_closed = true;
-        rn_send_ring_abandon(&stream->ring);
-        rn_stream_update_ready(stream);
+        rn_stream_close_write(stream);
         if (conn->resets_wait) {
             stream->reset_due = true;
             stream->reset_code = code;

@@ -34,9 +34,7 @@ static void note_sent(rn_stream *stream, size_t taken, bool fin) {
  * section 3.5), and takes no more bytes. A stream that has none to send does not hear of it. */
 static void note_stopped(rn_stream *stream) {
     rn_conn *conn = stream->conn;
-    stream->write_closed = true;
-    rn_send_ring_abandon(&stream->ring);
-    rn_stream_update_ready(stream);
+    rn_stream_close_write(stream);
     if (conn->handler.stream_stop_sending != NULL && !conn->close_asked) {
         conn->handler.stream_stop_sending(conn, stream, 0, conn->user);
     }

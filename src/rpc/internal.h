@@ -242,7 +242,8 @@ struct rpcnet_server {
     rn_list conns;
     uint64_t conns_count;
     uint64_t streams_max;
-    size_t ring_bytes; /* of each stream */
+    size_t ring_bytes;       /* of each stream */
+    const rn_budget *budget; /* NULL: none */
     uint64_t calls;
     size_t calls_open;
     rn_census *census; /* of calls; NULL: without limit */

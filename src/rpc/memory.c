@@ -75,10 +75,27 @@ static void look_at(holding *most, rn_h3_session *session) {
     }
 }
 
+/* What is leaving goes when the peer lets it go. A peer that never does keeps everybody out. */
+static void look_at_late(holding *most, rn_h3_session *session) {
+    const rn_conn *conn = rn_h3_session_conn(session);
+    uint64_t now = rn_conn_now(conn);
+    size_t bytes =
+        now > RPCNET_LEAVING_NS ? rn_conn_overdue_memory(conn, now - RPCNET_LEAVING_NS) : 0;
+    if (bytes > most->bytes) {
+        *most = (holding){.session = session, .bytes = bytes};
+    }
+}
+
 size_t rpcnet_server_shed(rpcnet_server *server, size_t bytes_min) {
     holding most = {.bytes = 0};
+    bool all_leaves = server->budget != NULL && rn_budget_excess(server->budget) == 0;
     for (const rn_list *at = server->conns.next; at != &server->conns; at = at->next) {
-        look_at(&most, RN_CONTAINER_OF(at, const rn_server_conn, link)->session);
+        rn_h3_session *session = RN_CONTAINER_OF(at, const rn_server_conn, link)->session;
+        if (all_leaves) {
+            look_at_late(&most, session);
+        } else {
+            look_at(&most, session);
+        }
     }
     if (most.bytes == 0 || most.bytes < bytes_min) {
         return 0;

@@ -53,6 +53,7 @@ static int open_port(rpcnet_server *server, const rn_address *address,
         return rv;
     }
     server->ring_bytes = config.endpoint.limits.send_ring_bytes;
+    server->budget = config.endpoint.limits.budget;
     server->streams_max = config.endpoint.limits.streams_bidi_max;
     rv = take_call_limits(server, &options->limits);
     if (rv != RPCNET_OK) {

@@ -53,6 +53,13 @@ static void shed_largest(rn_data *data) {
     }
 }
 
+/* New streams are refused as long as what is leaving is over the limit, too. */
+static void shed_late(rn_data *data) {
+    if (data->server != NULL && rpcnet_server_shed(data->server, 0) > 0) {
+        data->hit.others_shed++;
+    }
+}
+
 void rn_data_shed(rn_data *data) {
     size_t excess = rn_budget_excess(&data->budget);
     while (excess > 0) {
@@ -62,5 +69,8 @@ void rn_data_shed(rn_data *data) {
             return; /* nothing of it is held by streams */
         }
         excess = left;
+    }
+    if (rn_budget_over(&data->budget)) {
+        shed_late(data);
     }
 }

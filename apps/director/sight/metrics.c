@@ -132,7 +132,8 @@ static const server_row plain_rows[] = {
     {RN_METRIC_COUNTER, PREFIX "streams_shed_total",
      "Streams ended because memory was used up and they held most of it."},
     {RN_METRIC_COUNTER, PREFIX "others_shed_total",
-     "Unsent ends of streams, and connections with bytes out of order, given up likewise."},
+     "Unsent ends of streams, and connections with bytes out of order or without an answer to "
+     "resets, given up likewise."},
     {RN_METRIC_COUNTER, PREFIX "messages_starved_total",
      "Messages that could not come whole because memory was used up."},
     {RN_METRIC_COUNTER, PREFIX "rings_full_total",
