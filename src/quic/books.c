@@ -251,6 +251,15 @@ void rn_books_stream_delivered(rn_books *books, int64_t stream_id, uint64_t offs
     }
 }
 
+bool rn_books_hold(const rn_books *books, int64_t stream_id) {
+    for (const rn_list *link = books->pieces.next; link != &books->pieces; link = link->next) {
+        if (RN_CONTAINER_OF(link, const rn_stream_piece, link)->stream_id == stream_id) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void rn_books_key_changed(rn_books *books) {
     books->packets_under_key = 0;
     books->dirty |= RN_DIRTY_KEYS;

@@ -61,7 +61,7 @@ typedef struct rn_books {
 
     rn_list pieces;
     size_t pieces_count;
-    bool pieces_complete; /* false: more than we keep were held; true again once none is left */
+    bool pieces_complete; /* false: at some time more than we keep were held */
 
     unsigned dirty;            /* enum rn_dirty: not committed yet */
     bool unacknowledged_input; /* ack-eliciting packets came in since the last ACK we sent */
@@ -83,6 +83,8 @@ void rn_books_received(rn_books *books, uint64_t packet_number, const uint8_t *p
                        rn_books_delivered *delivered, void *user);
 /* A stream was delivered up to `offset`; UINT64_MAX: it is closed. */
 void rn_books_stream_delivered(rn_books *books, int64_t stream_id, uint64_t offset);
+/* Are bytes of the stream held beyond a gap, as far as is known? */
+bool rn_books_hold(const rn_books *books, int64_t stream_id);
 /* The transmit key was replaced (key update). */
 void rn_books_key_changed(rn_books *books);
 

@@ -90,7 +90,7 @@ static rn_conn *conn_alloc(rn_endpoint *endpoint, bool server) {
     }
     rn_books_init(&conn->books);
     conn->books.server = server;
-    rn_protection_init(&conn->protection, &conn->books, rn_conn_delivered, conn);
+    rn_protection_init(&conn->protection, &conn->books, rn_conn_delivered, rn_conn_puts_off, conn);
     uint64_t seed;
     rn_env_random(endpoint->config.env, &seed, sizeof seed);
     const rn_quic_limits *limits = &endpoint->config.limits;

@@ -151,8 +151,9 @@ static int stream_data(ngtcp2_conn *quic, uint32_t flags, int64_t id, uint64_t o
     }
     stream->received = offset + len;
     rn_books_stream_delivered(&conn->books, stream->id, stream->received);
-    if (conn->close_asked || conn->handler.stream_data == NULL) {
+    if (conn->close_asked || conn->handler.stream_data == NULL || stream->stop_waits) {
         rn_stream_consume(stream, len);
+        rn_stream_stop_in_turn(stream);
         return 0;
     }
     bool fin = (flags & NGTCP2_STREAM_DATA_FLAG_FIN) != 0;

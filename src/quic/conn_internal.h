@@ -53,6 +53,9 @@ struct rn_stream {
     bool wants_room;
     bool reset_due; /* while rn_conn.resets_wait, with reset_code */
     bool stop_due;
+    bool stop_waits; /* for the bytes before what came out of order, with reset_code */
+    bool stopped;    /* STOP_SENDING was given to ngtcp2, which tells of no more bytes */
+    uint64_t seen;   /* `received` as it would be behind a packet, see rn_conn_puts_off */
     uint64_t reset_code;
     uint64_t abandoned_ns; /* when its ring was (ring.leaving) */
 };
@@ -93,6 +96,7 @@ struct rn_conn {
     rn_map *streams_by_id;
     rn_list streams;
     size_t streams_waiting; /* bidirectional ones that we opened */
+    size_t streams_stopped;
     rn_list ready[RN_URGENCY_LEVELS];
 
     unsigned challenges_accompanied; /* up to RN_CHALLENGES_MAX */
@@ -154,6 +158,15 @@ void rn_stream_update_ready(rn_stream *stream);
 void rn_stream_close_write(rn_stream *stream); /* nothing more is sent, and nothing again */
 /* The keep-alive's time follows from whether streams of ours wait for the peer. */
 void rn_conn_update_keep_alive(rn_conn *conn);
+
+/* ---- conn_stop.c ---- */
+/* The result of ngtcp2_conn_shutdown_stream*. ngtcp2 does not try again what it had no memory for,
+ * and the peer would wait for ever: then the connection has to end. */
+void rn_conn_note_shutdown(rn_conn *conn, int result);
+/* Bytes have been delivered: may a stop that waits be carried out? */
+void rn_stream_stop_in_turn(rn_stream *stream);
+/* Is the packet better received later, as if it had been lost? See conn_stop.c. */
+bool rn_conn_puts_off(void *conn, const uint8_t *payload, size_t len);
 /* The first flight is out: carries out the resets that had to wait for it. */
 void rn_conn_release_resets(rn_conn *conn);
 

@@ -49,6 +49,7 @@ int rn_stream_new(rn_stream **out, rn_conn *conn, int64_t id) {
 }
 
 void rn_stream_del(rn_stream *stream) {
+    stream->conn->streams_stopped -= stream->stopped;
     if (is_waiting(stream) && --stream->conn->streams_waiting == 0) {
         rn_conn_update_keep_alive(stream->conn);
     }
@@ -92,12 +93,6 @@ bool rn_conn_delivered(void *user, int64_t stream_id, uint64_t *offset) {
     return true;
 }
 
-/* ngtcp2 does not try again what it had no memory for, and the peer would wait for ever: then the
- * connection has to end. */
-static void note_shutdown(rn_conn *conn, int result) {
-    conn->reset_lost |= result == NGTCP2_ERR_NOMEM;
-}
-
 static int open_stream(rn_conn *conn, rn_stream **out, bool bidi) {
     int64_t id;
     if (conn->state != RN_CONN_ESTABLISHED || conn->close_asked) {
@@ -114,8 +109,9 @@ static int open_stream(rn_conn *conn, rn_stream **out, bool bidi) {
     if (result != RPCNET_OK) {
         /* ngtcp2 has counted the stream; close it so that the peer can forget it. Before the first
          * flight that would be lost (rn_conn_release_resets). */
-        note_shutdown(conn, conn->resets_wait ? NGTCP2_ERR_NOMEM
-                                              : ngtcp2_conn_shutdown_stream(conn->quic, 0, id, 0));
+        rn_conn_note_shutdown(conn, conn->resets_wait
+                                        ? NGTCP2_ERR_NOMEM
+                                        : ngtcp2_conn_shutdown_stream(conn->quic, 0, id, 0));
         rn_conn_wake(conn);
         return result;
     }
@@ -196,60 +192,4 @@ void rn_stream_consume(rn_stream *stream, size_t len) {
     (void)ngtcp2_conn_extend_max_stream_offset(conn->quic, stream->id, len);
     ngtcp2_conn_extend_max_offset(conn->quic, len);
     rn_conn_wake(conn);
-}
-
-static bool may_send(const rn_stream *stream) {
-    bool local = ngtcp2_conn_is_local_stream(stream->conn->quic, stream->id) != 0;
-    return local || ngtcp2_is_bidi_stream(stream->id) != 0;
-}
-
-static bool may_receive(const rn_stream *stream) {
-    bool local = ngtcp2_conn_is_local_stream(stream->conn->quic, stream->id) != 0;
-    return !local || ngtcp2_is_bidi_stream(stream->id) != 0;
-}
-
-void rn_stream_stop_sending(rn_stream *stream, uint64_t code) {
-    rn_conn *conn = stream->conn;
-    if (conn->quic == NULL || !may_receive(stream)) {
-        return;
-    }
-    if (conn->resets_wait) {
-        stream->stop_due = true;
-        stream->reset_code = code;
-        return;
-    }
-    note_shutdown(conn, ngtcp2_conn_shutdown_stream_read(conn->quic, 0, stream->id, code));
-    rn_conn_wake(conn);
-}
-
-void rn_stream_reset(rn_stream *stream, uint64_t code) {
-    rn_conn *conn = stream->conn;
-    if (conn->quic == NULL) {
-        return;
-    }
-    if (may_send(stream)) {
-        rn_stream_close_write(stream);
-        if (conn->resets_wait) {
-            stream->reset_due = true;
-            stream->reset_code = code;
-        } else {
-            note_shutdown(conn, ngtcp2_conn_shutdown_stream_write(conn->quic, 0, stream->id, code));
-        }
-    }
-    rn_stream_stop_sending(stream, code);
-    rn_conn_wake(conn);
-}
-
-void rn_conn_release_resets(rn_conn *conn) {
-    rn_list *link;
-    rn_list *after;
-    conn->resets_wait = false;
-    RN_LIST_FOREACH(link, after, &conn->streams) {
-        rn_stream *stream = RN_CONTAINER_OF(link, rn_stream, link);
-        if (stream->reset_due) {
-            rn_stream_reset(stream, stream->reset_code);
-        } else if (stream->stop_due) {
-            rn_stream_stop_sending(stream, stream->reset_code);
-        }
-    }
 }

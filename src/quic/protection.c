@@ -11,11 +11,12 @@
 enum { LONG_HEADER_BIT = 0x80 }; /* RFC 9000, section 17 */
 
 void rn_protection_init(rn_protection *protection, rn_books *books, rn_books_delivered *delivered,
-                        void *user) {
+                        rn_puts_off *puts_off, void *user) {
     memset(protection, 0, sizeof *protection);
     rn_list_init(&protection->slots);
     protection->books = books;
     protection->delivered = delivered;
+    protection->puts_off = puts_off;
     protection->user = user;
 }
 
@@ -132,6 +133,9 @@ int rn_protection_decrypt(uint8_t *out, const ngtcp2_crypto_aead *aead,
     rn_protection *protection = slot->owner;
     if (rn_packet_key_open(slot->key, out, sealed, len, nonce, ad, ad_len) != RPCNET_OK) {
         return NGTCP2_ERR_DECRYPT;
+    }
+    if (protection->puts_off(protection->user, out, len - RN_PACKET_TAG_LEN)) {
+        return NGTCP2_ERR_DECRYPT; /* as if it had been lost: the peer sends it again */
     }
     if (slot->generation > protection->generation_receive) {
         protection->generation_receive = slot->generation;

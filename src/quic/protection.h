@@ -30,6 +30,9 @@ typedef struct rn_traffic_secrets {
     uint8_t transmit[RN_TLS_SECRET_MAX];
 } rn_traffic_secrets;
 
+/* Is a packet with this 1-RTT payload better received later? It is treated as lost then. */
+typedef bool rn_puts_off(void *user, const uint8_t *payload, size_t len);
+
 struct rn_protection {
     rn_list slots;
     uint16_t suite; /* 0 until the first 1-RTT secret */
@@ -42,11 +45,12 @@ struct rn_protection {
     uint64_t generation_ready; /* the newest one that was derived */
     rn_books *books;
     rn_books_delivered *delivered;
+    rn_puts_off *puts_off;
     void *user;
 };
 
 void rn_protection_init(rn_protection *protection, rn_books *books, rn_books_delivered *delivered,
-                        void *user);
+                        rn_puts_off *puts_off, void *user);
 void rn_protection_fini(rn_protection *protection); /* after ngtcp2_conn_del; wipes */
 
 /* Derives and installs a direction's first 1-RTT key. RPCNET_ERR_TLS, RPCNET_ERR_MEMORY. */
