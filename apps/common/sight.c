@@ -11,7 +11,7 @@
 
 enum { BACKLOG = 128 };
 
-/* When descriptors are out: how long nobody is listened to. */
+/* When descriptors or memory are out: how long nobody is listened to. */
 #define PAUSE_NS (200 * RN_MILLISECOND)
 
 typedef struct page {
@@ -151,9 +151,8 @@ static bool can_accept(const rn_sight *sight) {
     return spare >= 0;
 }
 
-static void pause_until_there_are_descriptors(rn_sight *sight) {
+static void pause_listening(rn_sight *sight) {
     rn_env *env = sight->program->env;
-    rn_loop_note_descriptors(sight->program->loop, "a connection to the metrics");
     rn_loop_watch_del(sight->watch);
     sight->watch = NULL;
     env->ops->timer_set(sight->timer, rn_env_now(env) + PAUSE_NS);
@@ -170,8 +169,12 @@ static int watch(rn_sight *sight) {
 
 static void run(void *user) {
     rn_sight *sight = user;
-    if (!can_accept(sight) || (sight->watch == NULL && watch(sight) != RPCNET_OK)) {
-        pause_until_there_are_descriptors(sight);
+    bool descriptors = can_accept(sight);
+    if (!descriptors) {
+        rn_loop_note_descriptors(sight->program->loop, "a connection to the metrics");
+    }
+    if (!descriptors || (sight->watch == NULL && watch(sight) != RPCNET_OK)) {
+        pause_listening(sight);
         return;
     }
     bool was_full = connections(sight) >= RN_SIGHT_CONNECTIONS_MAX;

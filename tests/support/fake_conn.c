@@ -46,7 +46,6 @@ struct rn_conn {
     bool close_wanted;
     rn_close close;
     uint64_t now;
-    size_t memory; /* what rn_conn_memory says */
     rn_list streams;
     uint64_t bidi_opened;
     uint64_t uni_opened;
@@ -382,10 +381,6 @@ void fake_conn_lose(rn_conn *conn, enum rn_close_cause cause, const char *text) 
     conn_end(conn, &close);
 }
 
-void fake_conn_set_memory(rn_conn *conn, size_t memory) {
-    conn->memory = memory;
-}
-
 void fake_conn_set_now(rn_conn *conn, uint64_t now) {
     conn->now = now;
 }
@@ -468,10 +463,6 @@ uint64_t rn_conn_rtt(const rn_conn *conn) {
 
 rn_budget *rn_conn_budget(const rn_conn *conn) {
     return conn->link->options.budget;
-}
-
-size_t rn_conn_memory(const rn_conn *conn) {
-    return conn->memory;
 }
 
 size_t rn_stream_memory(const rn_stream *stream) {

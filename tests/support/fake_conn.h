@@ -46,7 +46,6 @@ void fake_conn_fail_writes(rn_conn *conn, bool fail);
 
 /* What has been given back, less what came: 0 when every byte's window is returned. */
 size_t fake_conn_unconsumed(const rn_conn *conn);
-void fake_conn_set_memory(rn_conn *conn, size_t memory);
 size_t fake_conn_streams(const rn_conn *conn);          /* of both kinds, not closed */
 rn_stream *fake_conn_stream(rn_conn *conn, int64_t id); /* NULL: not there */
 unsigned fake_stream_urgency(const rn_stream *stream);
