@@ -232,9 +232,6 @@ static void relay(void *user) {
             run_until(&the.clients[i].streams[j], is_over);
             check(&the.clients[i].streams[j]);
         }
-        if (getenv("RN_OOM_TRACE"))
-            fprintf(stderr, "client %zu: %d %d\n", i, the.clients[i].streams[0].code,
-                    the.clients[i].streams[1].code);
         lost += the.clients[i].streams[0].code != RPCNET_GRPC_OK ||
                 the.clients[i].streams[1].code != RPCNET_GRPC_OK;
     }
