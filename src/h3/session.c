@@ -105,11 +105,26 @@ static void on_stream_data(rn_conn *conn, rn_stream *quic_stream, const uint8_t 
     }
 }
 
+/* A stream of the client's that was reset before it was a request: nobody else would end our
+ * direction of it. */
+static void end_unopened(const rn_h3_session *session, rn_stream *quic_stream) {
+    if (session->server && rn_h3_stream_is_request_id(rn_stream_id(quic_stream))) {
+        rn_stream_reset(quic_stream, RN_H3_REQUEST_INCOMPLETE);
+    }
+}
+
 static void on_stream_reset(rn_conn *conn, rn_stream *quic_stream, uint64_t code, void *user) {
     rn_h3_session *session = user;
     rn_h3_stream *stream = rn_stream_user(quic_stream);
     (void)conn;
-    if (stream == NULL || !stream->request || session->closing) {
+    if (session->closing) {
+        return;
+    }
+    if (stream == NULL) {
+        end_unopened(session, quic_stream);
+        return;
+    }
+    if (!stream->request) {
         return;
     }
     stream->dropped = true;
@@ -117,6 +132,8 @@ static void on_stream_reset(rn_conn *conn, rn_stream *quic_stream, uint64_t code
         stream->received = true;
         if (stream->handler != NULL && stream->handler->reset != NULL) {
             stream->handler->reset(stream, code, stream->user);
+        } else if (stream->handler == NULL) {
+            rn_h3_reset(stream, RN_H3_REQUEST_INCOMPLETE);
         }
     }
 }

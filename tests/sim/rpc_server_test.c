@@ -1,4 +1,6 @@
 /* Servers: their methods, their graceful and their sudden end, and the health service. */
+#include "quic/conn_internal.h"
+#include "rpc/internal.h"
 #include "sim/rpc_world.h"
 
 static uint64_t in_ms(const world *w, uint64_t ms) {
@@ -396,6 +398,37 @@ static void test_health_limits(void **state) {
     world_del(w);
 }
 
+/* Streams of which the client resets its direction alone, before there is a request, and waits:
+ * without an end of the other direction they would count against its limit for ever. */
+static void test_a_reset_before_the_request(void **state) {
+    (void)state;
+    static const uint8_t part[] = {0x01, 0x20, 0x00, 0x00}; /* of HEADERS; or nothing at all */
+    world *w = world_start(90);
+    probe at = {0};
+    call_unary(w, &at, "/t/Echo", 1);
+    run_until_over(w, &at);
+    run_ms(w, 100);
+    rn_conn *conn = rn_h3_session_conn(w->channel->link->session);
+    uint64_t left = rn_conn_streams_left(conn);
+    for (size_t len = 0; len <= sizeof part; len += sizeof part) {
+        rn_stream *stream = NULL;
+        rn_bytes piece = rn_bytes_of(part, len);
+        assert_int_equal(rn_conn_open_bidi(conn, &stream), RPCNET_OK);
+        int64_t id = rn_stream_id(stream);
+        assert_int_equal(rn_stream_write(stream, &piece, 1, false), RPCNET_OK);
+        run_ms(w, 100);
+        rn_stream_close_write(stream);
+        assert_int_equal(ngtcp2_conn_shutdown_stream_write(conn->quic, 0, id, 0x10c), 0);
+        rn_conn_wake(conn);
+        run_ms(w, 100);
+        assert_int_equal(rn_conn_streams_left(conn), left);
+    }
+    assert_int_equal(w->states[RPCNET_CHANNEL_READY], 1);
+    assert_int_equal(w->disconnections, 0);
+    probe_del(&at);
+    world_del(w);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_arguments),
@@ -408,6 +441,7 @@ int main(void) {
         cmocka_unit_test(test_rolling_restart),
         cmocka_unit_test(test_delete_tells_everybody),
         cmocka_unit_test(test_connection_limit),
+        cmocka_unit_test(test_a_reset_before_the_request),
         cmocka_unit_test(test_health_check),
         cmocka_unit_test(test_health_watch),
         cmocka_unit_test(test_health_limits),
