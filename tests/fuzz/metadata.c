@@ -13,7 +13,7 @@ static void check_round_trip(const rn_metadata *metadata) {
     for (size_t i = 0; i < rn_metadata_count(metadata); i++) {
         rn_metadata_field field = rn_metadata_at(metadata, i);
         rn_buffer wire;
-        rn_buffer_init(&wire, 2 * RN_METADATA_BYTES_MAX);
+        rn_buffer_init(&wire, (size_t)2 * RN_METADATA_BYTES_MAX);
         int rv = rn_metadata_is_binary(field.name)
                      ? rn_base64_encode(&wire, field.value)
                      : rn_buffer_append(&wire, field.value.data, field.value.len);
