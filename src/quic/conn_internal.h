@@ -60,6 +60,13 @@ struct rn_stream {
     uint64_t abandoned_ns; /* when its ring was (ring.leaving) */
 };
 
+/* A peer's new address, until it is validated. */
+typedef struct rn_trial {
+    rn_address remote; /* len 0: none */
+    uint64_t received; /* bytes of datagrams */
+    uint64_t sent;
+} rn_trial;
+
 /* A connection id of ours. Retired ones are kept: their sequence numbers must stay known. */
 typedef struct rn_own_id {
     ngtcp2_cid id;
@@ -81,7 +88,8 @@ struct rn_conn {
     rn_conn_handler handler;
     void *user;
     char peer_identity[RN_TLS_IDENTITY_MAX];
-    rn_address remote;
+    rn_address remote; /* validated */
+    rn_trial trial;
     void *qlog;             /* its record (rn_qlog_sink); NULL: none */
     rn_census_place *place; /* where an accepted one is counted; NULL: nowhere, or no more */
 
@@ -169,6 +177,13 @@ void rn_stream_stop_in_turn(rn_stream *stream);
 bool rn_conn_puts_off(void *conn, const uint8_t *payload, size_t len);
 /* The first flight is out: carries out the resets that had to wait for it. */
 void rn_conn_release_resets(rn_conn *conn);
+
+/* ---- conn_path.c ---- */
+/* A datagram was read; a packet was built. */
+void rn_conn_path_received(rn_conn *conn, const rn_datagram *datagram);
+void rn_conn_path_sent(rn_conn *conn, const rn_transmit *packet);
+/* Nothing may be sent until more has come from there. */
+bool rn_conn_path_exhausted(const rn_conn *conn);
 
 /* ---- conn_timer.c ---- */
 /* The timer has fired. The connection may be gone afterwards. */

@@ -121,6 +121,9 @@ static int collect(rn_conn *conn, uint8_t *buffer, rn_transmit *out, rn_transmit
         ngtcp2_pkt_info info = {0};
         rn_transmit packet = {0};
         ngtcp2_path_storage_zero(&storage);
+        if (rn_conn_path_exhausted(conn)) {
+            return 0;
+        }
         uint8_t *at = buffer + out->len;
         ngtcp2_ssize len = write_packet(conn, &storage.path, &info, at, RN_DATAGRAM_MAX);
         if (len <= 0) {
@@ -129,6 +132,7 @@ static int collect(rn_conn *conn, uint8_t *buffer, rn_transmit *out, rn_transmit
         address_transmit(&packet, &storage.path, info.ecn);
         packet.data = at;
         packet.len = packet.segment_size = (size_t)len;
+        rn_conn_path_sent(conn, &packet);
         if (segments == 0) {
             *out = packet;
         } else if (!same_way(out, &packet) || packet.len > out->segment_size) {
