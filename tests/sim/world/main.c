@@ -1,4 +1,5 @@
 /* run: many worlds, one for each seed, several at a time; see --help. */
+#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -10,11 +11,13 @@
 #include "rpcnet/status.h"
 #include "sim/world/trial.h"
 
-enum { JOBS_MAX = 64, PATH_SIZE = 4096, NEVER = -1 };
+enum { JOBS_MAX = 64, LIST_MAX = 1024, LINE_SIZE = 256, PATH_SIZE = 4096, NEVER = -1 };
 
 typedef struct run {
     uint64_t seeds; /* 0: as many as time allows */
     uint64_t from;
+    const char *list_path; /* NULL: they count up from `from` */
+    uint64_t list[LIST_MAX];
     double minutes; /* 0: no limit */
     unsigned jobs;
     const char *name; /* of the program */
@@ -35,8 +38,9 @@ typedef struct run {
 } run;
 
 static const char help[] =
-    "Usage: run [--seeds N] [--from S] [--minutes M] [--jobs J] [--out DIR] [--certs DIR]\n"
-    "           [--plan] [--digest] [--no-shrink] [--until-violation] [--qlog DIR]\n"
+    "Usage: run [--seeds N] [--from S] [--list FILE] [--minutes M] [--jobs J] [--out DIR]\n"
+    "           [--certs DIR] [--plan] [--digest] [--no-shrink] [--until-violation]\n"
+    "           [--qlog DIR]\n"
     "\n"
     "Runs the director, workers and clients in simulated worlds, one for each seed, and breaks\n"
     "what can break. A violation of what is promised is told with its seed and the fewest faults\n"
@@ -45,6 +49,7 @@ static const char help[] =
     "\n"
     "  --seeds N    how many seeds (default: 100; with --minutes: as many as fit)\n"
     "  --from S     the first seed (default: 1)\n"
+    "  --list FILE  the seeds in FILE instead: one a line, and '#' begins a comment\n"
     "  --minutes M  begin no new seed after so many minutes\n"
     "  --jobs J     worlds at the same time (default: one for each processor)\n"
     "  --out DIR    where the logs of violations go (default: sim-out)\n"
@@ -154,6 +159,10 @@ static void finish(run *r, size_t slot) {
     tell_progress(r);
 }
 
+static uint64_t seed_at(const run *r, uint64_t index) {
+    return r->list_path != NULL ? r->list[index] : r->from + index;
+}
+
 static bool may_begin(const run *r, uint64_t begun) {
     return !(r->first_only && r->violations > 0) && (r->seeds == 0 || begun < r->seeds) &&
            (r->minutes <= 0 || elapsed(r) < 60 * r->minutes);
@@ -168,7 +177,7 @@ static void run_all(run *r) {
         if (r->busy[slot]) {
             finish(r, slot);
         }
-        rn_plan_make(&plan, r->from + begun);
+        rn_plan_make(&plan, seed_at(r, begun));
         rn_trial_start(&r->trials[slot], &plan, &r->options, NULL);
         r->busy[slot] = true;
         slot = (slot + 1) % r->jobs;
@@ -183,7 +192,7 @@ static void run_all(run *r) {
 static void show_plans(const run *r) {
     for (uint64_t i = 0; i < r->seeds; i++) {
         rn_plan plan;
-        rn_plan_make(&plan, r->from + i);
+        rn_plan_make(&plan, seed_at(r, i));
         rn_plan_print(&plan, true, stdout);
     }
 }
@@ -193,7 +202,7 @@ static void sum_up(const run *r) {
     const rn_world_result *sum = &r->sum;
     printf("\n%" PRIu64 " seeds from %" PRIu64
            " in %.1f s: %.2f simulated hours (%.0f times as fast)\n",
-           r->done, r->from, real, (double)sum->virtual_ns / 3600e9,
+           r->done, seed_at(r, 0), real, (double)sum->virtual_ns / 3600e9,
            (double)sum->virtual_ns / 1e9 / real);
     printf("%" PRIu64 " tokens (%.0f a real second), %" PRIu64 " datagrams, %" PRIu64 " swaps\n",
            sum->tokens, (double)sum->tokens / real, sum->datagrams, sum->swaps);
@@ -218,6 +227,38 @@ static bool number(const char *text, uint64_t *out) {
     return text[0] >= '0' && text[0] <= '9' && *end == '\0';
 }
 
+/* Reads the seeds of r->list_path; ends the program when it cannot. */
+static void read_list(run *r) {
+    char line[LINE_SIZE];
+    size_t lines = 0;
+    FILE *file = fopen(r->list_path, "re");
+    if (file == NULL) {
+        fprintf(stderr, "run: cannot read %s: %s\n", r->list_path, strerror(errno));
+        exit(2);
+    }
+    r->seeds = 0;
+    while (fgets(line, sizeof line, file) != NULL) {
+        lines++;
+        line[strcspn(line, "#\n")] = '\0';
+        char *seed = line + strspn(line, " \t");
+        seed[strcspn(seed, " \t")] = '\0';
+        if (*seed == '\0') {
+            continue;
+        }
+        if (r->seeds == LIST_MAX || !number(seed, &r->list[r->seeds])) {
+            fprintf(stderr, "run: %s:%zu: a seed is expected, and no more than %d\n", r->list_path,
+                    lines, LIST_MAX);
+            exit(2);
+        }
+        r->seeds++;
+    }
+    fclose(file);
+    if (r->seeds == 0) {
+        fprintf(stderr, "run: %s: no seed\n", r->list_path);
+        exit(2);
+    }
+}
+
 /* False: wrong usage. */
 static bool take(run *r, int option, const char *value) {
     uint64_t n = 0;
@@ -227,6 +268,9 @@ static bool take(run *r, int option, const char *value) {
         return number(value, &r->seeds);
     case 'f':
         return number(value, &r->from);
+    case 'l':
+        r->list_path = value;
+        return true;
     case 'm':
         r->minutes = strtod(value, &end);
         r->seeds = r->seeds == UINT64_MAX ? 0 : r->seeds;
@@ -266,6 +310,7 @@ static bool take(run *r, int option, const char *value) {
 static bool read_options(run *r, int argc, char *argv[]) {
     static const struct option options[] = {{"seeds", required_argument, NULL, 's'},
                                             {"from", required_argument, NULL, 'f'},
+                                            {"list", required_argument, NULL, 'l'},
                                             {"minutes", required_argument, NULL, 'm'},
                                             {"jobs", required_argument, NULL, 'j'},
                                             {"out", required_argument, NULL, 'o'},
@@ -313,6 +358,9 @@ int main(int argc, char *argv[]) {
     if (!read_options(&r, argc, argv)) {
         fputs(help, stderr);
         return 2;
+    }
+    if (r.list_path != NULL) {
+        read_list(&r);
     }
     r.seeds = r.seeds == UINT64_MAX ? 100 : r.seeds;
     r.options.certs = r.certs;
