@@ -18,6 +18,7 @@ NO_ANSWERS = {"SETTINGS", "HEADERS", "REQUEST", "REQUEST_WITH", "ENCODER", "DECO
               "NEW_ID", "OK_HEADERS", "OK_TRAILERS"}
 # Controls, and what is gRPC's (docs/spec/protocol.md, section 2).
 NO_RULES = {"nothing wrong"}
+H3SPEC_CASES = 50  # as the document says
 OUTCOMES = {"CONNECTION": "", "STREAM": "stream: ", "ANSWERED": "answered", "UNANSWERED": "lives",
             "STATUS": "lives"}
 
@@ -68,6 +69,10 @@ def main():
     names = {name for _, name in cases}
     wrong = []
     seen = set()
+    if f"\n{len(rows['All cases'])} rows. " not in document.read_text(encoding="utf-8"):
+        wrong.append(f"the document does not say that it has {len(rows['All cases'])} rows")
+    if len(rows["The cases of h3spec"]) != H3SPEC_CASES:
+        wrong.append(f"{len(rows['The cases of h3spec'])} cases of h3spec, not {H3SPEC_CASES}")
     for section, name, answer, file in rows["All cases"]:
         expected = cases.get((file, name))
         seen.add((file, name))
