@@ -201,6 +201,10 @@ void rn_cluster_check_empty(rn_cluster *cluster) {
         rn_violate(cluster->verdict, "leak", "%zu bytes too many are left in the director's budget",
                    links_excess(&director->data));
     }
+    if (director != NULL && director->data.budget.leaving > 0) {
+        rn_violate(cluster->verdict, "leak", "%zu bytes have not left the director's budget",
+                   director->data.budget.leaving);
+    }
     for (size_t i = 0; i < cluster->plan->workers; i++) {
         const rn_cluster_worker *worker = &cluster->workers[i];
         if (worker->program != NULL && worker->program->streams > 0) {
