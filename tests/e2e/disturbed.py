@@ -7,8 +7,9 @@ import pathlib
 import re
 import signal
 import sys
+import time
 
-from cluster import CERTS, PROGRAMS, ClusterTest, Client
+from cluster import CERTS, PROGRAMS, WAIT_S, ClusterTest, Client
 from metrics_test import address_of, metrics
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
@@ -34,6 +35,17 @@ class DisturbedTest(ClusterTest):
         """The director's, without their prefix."""
         return {name.replace("rpcnet_director_", "", 1): value
                 for name, value in metrics(self.metrics_at).items()}
+
+    def wait_metrics(self, look, what):
+        """Reads them again and again, each time a turn of the director, until look(them) is true;
+        returns what it says."""
+        deadline = time.monotonic() + WAIT_S
+        while True:
+            found = look(self.metrics())
+            if found:
+                return found
+            if time.monotonic() > deadline:
+                raise AssertionError(f"the metrics did not show {what} within {WAIT_S} s")
 
     def swaps_by_reason(self):
         """{reason: swaps} of the director, without those that are 0."""

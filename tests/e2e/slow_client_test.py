@@ -2,10 +2,10 @@
 
 import re
 import signal
-import time
 
-from cluster import CALM, PATIENT, WAIT_S, main
+from cluster import CALM, PATIENT, main
 from disturbed import SANITIZED, DisturbedTest
+from metrics_test import METRICS, address_of, metrics
 
 TOKENS = 40000  # more than all windows and rings hold
 REQUEST = ("--prompt", "the river", "--seed", "7", "--tokens", str(TOKENS))
@@ -14,25 +14,29 @@ JOURNAL = 1 << 20
 SLACK = 2 << 20
 # A client that does not answer for so long is not gone.
 FOREVER = ("--idle-timeout", "1h")
-FLAT_OUT = ("--token-interval", "0")
-QUIET_S = 1
+FLAT_OUT = (*METRICS, "--token-interval", "0")
+STILL_TURNS = 100
 
 
 class SlowClient(DisturbedTest):
     def resident(self):
         return self.metrics()["process_resident_memory_bytes"]
 
-    def wait_standstill(self, least):
-        """Waits until at least so many messages were relayed and no more come. Returns how many."""
-        deadline = time.monotonic() + WAIT_S
-        last = -1
-        while time.monotonic() < deadline:
-            now = self.metrics()["messages_relayed_total"]
-            if now == last and now >= least:
-                return now
-            last = now
-            time.sleep(QUIET_S)  # what comes later would be noticed below
-        raise AssertionError(f"{last:.0f} messages were relayed, and more come")
+    def wait_standstill(self, least, workers):
+        """Waits until at least so many messages were relayed and no more come: while director and
+        workers took so many turns, none of them sent anything. Returns how many were relayed."""
+        still = []  # the same sample, again and again
+
+        def look(now):
+            sample = (now["messages_relayed_total"],
+                      *(metrics(address_of(worker))["rpcnet_worker_tokens_sent_total"]
+                        for worker in workers))
+            if still and still[-1] != sample:
+                still.clear()
+            still.append(sample)
+            return len(still) > STILL_TURNS and sample[0] >= least and sample[0]
+
+        return self.wait_metrics(look, f"a standstill after {least:.0f} messages or more")
 
     def assert_bounded(self, before, streams=1):
         grown = self.resident() - before
@@ -51,7 +55,7 @@ class SlowClient(DisturbedTest):
         client = self.cluster.start_client(*REQUEST)
         client.wait_tokens(100)
         client.signal(signal.SIGSTOP)
-        relayed = self.wait_standstill(100)
+        relayed = self.wait_standstill(100, [worker])
         self.assertLess(relayed, TOKENS)
         self.assert_bounded(before)
         client.signal(signal.SIGCONT)
@@ -69,13 +73,13 @@ class SlowClient(DisturbedTest):
         client = self.cluster.start_client(*REQUEST)
         client.wait_tokens(100)
         client.signal(signal.SIGSTOP)
-        relayed = self.wait_standstill(100)
+        relayed = self.wait_standstill(100, workers.values())
         serving = re.findall(r"worker\.label=(\S+) connecting|worker\.label=(\S+) attempt=",
                              director.err.text())[-1]
         victim = next(label for label in serving if label)
         workers[victim].signal(signal.SIGKILL)
         director.wait_for(rf"from={victim} reason=killed swaps\.total=1 stream moved$")
-        self.wait_standstill(relayed)
+        self.wait_standstill(relayed, [w for label, w in workers.items() if label != victim])
         self.assert_bounded(before)
         client.signal(signal.SIGCONT)
         self.assert_survived(client, expected, {"killed": 1}, TOKENS, workers.values())
@@ -85,12 +89,12 @@ class SlowClient(DisturbedTest):
         """They answer, but never take what has come."""
         streams = 8
         self.start_director(*PATIENT)
-        self.cluster.start_worker("worker-a", *CALM, *FLAT_OUT)
+        worker = self.cluster.start_worker("worker-a", *CALM, *FLAT_OUT)
         before = self.resident()
         deaf = [self.start_chat((1 << 40, "the river"), how="deaf") for _ in range(streams)]
         for client in deaf:
             client.wait_event("token")
-        self.wait_standstill(100 * streams)
+        self.wait_standstill(100 * streams, [worker])
         self.assert_bounded(before, streams)
         # Another client does not notice.
         self.assert_clean(self.cluster.start_client(*REQUEST), TOKENS)
