@@ -1,7 +1,7 @@
 """Many streams on many connections while workers are killed at random.
 
 The seed of the choices is printed; RPCNET_TEST_SEED=<seed> makes the same choices again. With
-RPCNET_TEST_ALL=1 it is the long form."""
+RPCNET_TEST_ALL=1 it is the long form, under a sanitizer the short one."""
 
 import collections
 import os
@@ -10,13 +10,15 @@ import re
 import signal
 
 from cluster import CALM, PATIENT, WAIT_S, Cluster, main
-from disturbed import ALL, DisturbedTest
+from disturbed import ALL, SANITIZED, DisturbedTest
 
 CONNECTIONS = 20
 STREAMS = 10  # of each
-KILLS = 100 if ALL else 20
-SWAPS = 1000 if ALL else 200
+KILLS = (20 if SANITIZED else 100) * (5 if ALL else 1)
+SWAPS = 10 * KILLS
 LABELS = "abcd"
+# Workers come back to their ports again and again. On this address nobody else is given one meanwhile.
+HOST = ".".join(str(byte) for byte in (127 << 24 | 1 << 22 | os.getpid()).to_bytes(4, "big"))
 # Slow streams: what is tried out is the swap, and there are many.
 PACE = ("--token-interval", "200ms")
 ATTENTIVE = ("--probe-interval", "100ms", "--hang-timeout", "60s", "--stall-min", "3600s",
@@ -86,7 +88,8 @@ class RandomKills(DisturbedTest):
         seed = int(os.environ.get("RPCNET_TEST_SEED") or random.SystemRandom().getrandbits(32))
         print(f"{self.id()}: RPCNET_TEST_SEED={seed}", flush=True)
         director = self.start_director(*ATTENTIVE)
-        workers = {f"worker-{x}": self.cluster.start_worker(f"worker-{x}", *CALM, *PACE)
+        workers = {f"worker-{x}": self.cluster.start_worker(f"worker-{x}", *CALM, *PACE,
+                                                            user=f"{HOST}:0", mgmt=f"{HOST}:0")
                    for x in LABELS}
         clients = self.start_clients("--tokens", "0")
         for client in clients:
