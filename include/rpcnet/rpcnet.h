@@ -393,6 +393,7 @@ typedef struct rpcnet_server_stats {
     uint64_t calls_refused_of_address;       /* calls_per_address */
     uint64_t headers_refused;                /* headers_max */
     uint64_t messages_refused;               /* a message over receive_max */
+    uint64_t resets_withheld;                /* stateless resets, beyond 1000 in a second */
 } rpcnet_server_stats;
 void rpcnet_server_get_stats(const rpcnet_server *server, rpcnet_server_stats *out);
 

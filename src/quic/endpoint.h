@@ -51,6 +51,10 @@ typedef struct rn_quic_limits {
         .streams_uni_max = 8, .connections_max = 20000, .handshakes_max = 1000, .retry_above = 100 \
     }
 
+/* Stateless resets that an endpoint sends at most in a second of its clock: whoever makes up
+ * datagrams by the thousand is not answered by the thousand (RFC 9000, section 10.3.3). */
+enum { RN_RESETS_PER_SECOND_MAX = 1000 };
+
 /* Counters of an endpoint; they only grow, but for the last two. */
 typedef struct rn_endpoint_stats {
     uint64_t datagrams_received;
@@ -67,7 +71,8 @@ typedef struct rn_endpoint_stats {
     uint64_t retries_sent;
     uint64_t version_negotiations_sent;
     uint64_t stateless_resets_sent;
-    uint64_t path_changes; /* a peer moved to another address */
+    uint64_t stateless_resets_withheld; /* over RN_RESETS_PER_SECOND_MAX */
+    uint64_t path_changes;              /* a peer moved to another address */
     uint64_t key_updates;
     size_t connections;
     size_t handshakes;

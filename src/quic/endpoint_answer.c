@@ -14,8 +14,7 @@ enum {
     /* A reset is shorter than what it answers, so that resets do not loop (section 10.3.3), and no
      * shorter than this (section 10.3). */
     RESET_MIN = 21,
-    RESET_MAX = 42,
-    RESETS_PER_SECOND_MAX = 1000
+    RESET_MAX = 42
 };
 
 typedef struct answer {
@@ -131,7 +130,12 @@ static bool may_reset(rn_endpoint *endpoint) {
         answers->reset_second = second;
         answers->resets = 0;
     }
-    return answers->resets++ < RESETS_PER_SECOND_MAX;
+    if (answers->resets == RN_RESETS_PER_SECOND_MAX) {
+        endpoint->stats.stateless_resets_withheld++;
+        return false;
+    }
+    answers->resets++;
+    return true;
 }
 
 /* Under which secret was the id issued? NULL: under none that we know. */

@@ -262,6 +262,55 @@ static void no_limit(void **state) {
     end(&w);
 }
 
+/* ---- stateless resets ---- */
+
+static uint64_t next_second(const world *w) {
+    return (rn_sim_now(w->sim) / RN_SECOND + 1) * RN_SECOND;
+}
+
+/* A datagram for a connection that this server had in an earlier life. Returns how many answers it
+ * gets. */
+static unsigned answers_to_the_late(const world *w) {
+    rn_endpoint *endpoint = rn_port_endpoint(w->server.port);
+    uint8_t bytes[64] = {0x40};
+    rn_datagram datagram = {
+        .local = w->address, .remote = w->address, .data = bytes, .len = sizeof bytes};
+    rn_transmit answer;
+    unsigned answers = 0;
+    ngtcp2_cid id;
+    assert_int_equal(rn_secrets_new_connection_id(&endpoint->secrets, w->server_env, 0, &id),
+                     RPCNET_OK);
+    memcpy(bytes + 1, id.data, id.datalen);
+    rn_endpoint_receive(endpoint, &datagram);
+    while (rn_endpoint_transmit(endpoint, &answer)) {
+        answers++;
+    }
+    return answers;
+}
+
+/* One below the limit, at it, one above; and the next second has its own. */
+static void resets_have_their_limit(void **state) {
+    (void)state;
+    const rn_quic_limits limits = RN_QUIC_LIMITS_DEFAULT;
+    world w;
+    begin(&w, 24);
+    start_server(&w, 7, 0, &limits);
+    for (unsigned second = 1; second <= 2; second++) {
+        rn_sim_run_until(w.sim, next_second(&w));
+        for (unsigned i = 1; i < RN_RESETS_PER_SECOND_MAX; i++) {
+            assert_int_equal(answers_to_the_late(&w), 1);
+        }
+        rn_sim_run_until(w.sim, next_second(&w) - 1);
+        assert_int_equal(answers_to_the_late(&w), 1);
+        assert_int_equal(stats(&w)->stateless_resets_withheld, second - 1);
+        assert_int_equal(answers_to_the_late(&w), 0);
+        assert_int_equal(stats(&w)->stateless_resets_sent, second * RN_RESETS_PER_SECOND_MAX);
+        assert_int_equal(stats(&w)->stateless_resets_withheld, second);
+        assert_int_equal(stats(&w)->datagrams_dropped, second);
+    }
+    end(&w);
+}
+
 /* ---- the secret is changed ---- */
 
 static void the_previous_secret_resets(void **state) {
@@ -391,6 +440,7 @@ int main(void) {
         cmocka_unit_test(a_crowded_address_is_validated),
         cmocka_unit_test(one_for_each_address),
         cmocka_unit_test(no_limit),
+        cmocka_unit_test(resets_have_their_limit),
         cmocka_unit_test(the_previous_secret_resets),
         cmocka_unit_test(an_older_secret_is_forgotten),
         cmocka_unit_test(address_tokens_of_both_secrets),

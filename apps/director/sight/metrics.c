@@ -63,7 +63,7 @@ typedef struct server_row {
     const char *help;
 } server_row;
 
-enum { SERVER_ROWS = 13 };
+enum { SERVER_ROWS = 14 };
 
 static const server_row server_rows[SERVER_ROWS] = {
     {RN_METRIC_COUNTER, PREFIX "connections_accepted_total", "Connections that were begun."},
@@ -81,6 +81,8 @@ static const server_row server_rows[SERVER_ROWS] = {
      "Calls ended because a message was too large."},
     {RN_METRIC_COUNTER, PREFIX "retries_sent_total", "Clients asked to prove their address."},
     {RN_METRIC_COUNTER, PREFIX "datagrams_dropped_total", "Datagrams that belonged to nothing."},
+    {RN_METRIC_COUNTER, PREFIX "resets_withheld_total",
+     "Stateless resets not sent because there were too many in that second."},
     {RN_METRIC_COUNTER, PREFIX "calls_total", "Calls received."},
     {RN_METRIC_GAUGE, PREFIX "connections_open", "Connections that are open."},
     {RN_METRIC_GAUGE, PREFIX "calls_open", "Calls that are open."},
@@ -102,6 +104,7 @@ static void read_server(const rpcnet_server *server, uint64_t out[SERVER_ROWS]) 
         stats.messages_refused,
         stats.retries_sent,
         stats.datagrams_dropped,
+        stats.resets_withheld,
         stats.calls,
         stats.connections_open,
         stats.calls_open,
