@@ -27,6 +27,19 @@ static bool show(const rn_settings_spec *spec,
     return done;
 }
 
+/* For those who write the documentation: tests/unit/apps/environment_test.sh. */
+static bool show_documentation(rn_program *program, int argc, char *argv[]) {
+    const rn_settings_spec *spec = program->spec->settings;
+    bool markdown = argc == 2 && strcmp(argv[1], "--help-markdown") == 0;
+    bool man = argc == 2 && strcmp(argv[1], "--help-man") == 0;
+    if (!markdown && !man) {
+        return false;
+    }
+    bool shown = show(spec, markdown ? rn_settings_markdown : rn_settings_man);
+    program->exit_code = shown ? RN_EXIT_OK : RN_EXIT_RUNTIME;
+    return true;
+}
+
 static void hang_up(rn_program *program) {
     if (program->reload != NULL && !program->stopping) {
         program->reloading = true;
@@ -160,12 +173,8 @@ bool rn_program_start(rn_program *program, const rn_program_spec *spec, void *va
     open_standard_descriptors();
     signal(SIGXFSZ, SIG_IGN); /* a log at its size limit is as good as a full disk */
     init(program, spec, values);
-    if (argc == 2 && strcmp(argv[1], "--help-markdown") == 0) {
-        program->exit_code =
-            show(spec->settings, rn_settings_markdown) ? RN_EXIT_OK : RN_EXIT_RUNTIME;
-        return false;
-    }
-    if (!read_settings(program, values, argc, argv, envp)) {
+    if (show_documentation(program, argc, argv) ||
+        !read_settings(program, values, argc, argv, envp)) {
         return false;
     }
     if (program->settings.action != RN_SETTINGS_RUN) {

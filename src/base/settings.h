@@ -141,5 +141,7 @@ int rn_settings_help(const rn_settings_spec *spec, rn_buffer *out);    /* at mos
 int rn_settings_version(const rn_settings_spec *spec, rn_buffer *out); /* "director 0.1.0\n" */
 /* A Markdown table: variable, option, default, value, meaning; one row for each setting. */
 int rn_settings_markdown(const rn_settings_spec *spec, rn_buffer *out);
+/* What stands under OPTIONS in a manual page, in the macros of man(7). */
+int rn_settings_man(const rn_settings_spec *spec, rn_buffer *out);
 
 #endif

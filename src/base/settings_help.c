@@ -9,6 +9,7 @@
 enum {
     COLUMNS = 90,
     INDENT = 6,          /* of what is said about an option */
+    MAN_COLUMNS = 79,    /* of a line of a manual page's source */
     PARAGRAPH_MAX = 1024 /* bytes of that, before wrapping */
 };
 
@@ -191,5 +192,121 @@ int rn_settings_markdown(const rn_settings_spec *spec, rn_buffer *out) {
     for (size_t i = 0; i < spec->count; i++) {
         put_row(&w, &spec->table[i]);
     }
+    return w.result;
+}
+
+/* In roff a hyphen is not the minus that one would type, a backslash begins a command, and some
+ * characters become typographical ones. */
+static void put_roff(writer *w, const char *text, size_t len, bool literal) {
+    static const char special[] = "\\~^`";
+    static const char *const instead[] = {"\\e", "\\(ti", "\\(ha", "\\(ga"};
+    for (size_t i = 0; i < len; i++) {
+        const char *found = strchr(special, text[i]);
+        if (found != NULL) {
+            put_text(w, instead[found - special]);
+        } else if (literal && (text[i] == '-' || text[i] == '\'')) {
+            put_text(w, text[i] == '-' ? "\\-" : "\\(aq");
+        } else {
+            put(w, &text[i], 1);
+        }
+    }
+}
+
+/* `font`: 'B' or 'I'. */
+static void put_font(writer *w, char font, const char *text) {
+    put_text(w, "\\f");
+    put(w, &font, 1);
+    put_roff(w, text, strlen(text), true);
+    put_text(w, "\\fR");
+}
+
+/* Words in lines, a new one for each sentence: so roff knows where sentences end. */
+static void put_roff_lines(writer *w, const char *text) {
+    size_t column = 0;
+    bool ended = false;
+    while (*text != '\0') {
+        size_t len = strcspn(text, " ");
+        bool sentence = ended && text[0] >= 'A' && text[0] <= 'Z';
+        if (column > 0 && (sentence || column + 1 + len > MAN_COLUMNS)) {
+            put_text(w, "\n");
+            column = 0;
+        }
+        if (column > 0) {
+            put_text(w, " ");
+        } else if (text[0] == '.' || text[0] == '\'') {
+            put_text(w, "\\&");
+        }
+        put_roff(w, text, len, strncmp(text + strspn(text, "("), "--", 2) == 0);
+        column += len + 1;
+        ended = strchr(".!?", text[len - 1]) != NULL;
+        text += len;
+        text += strspn(text, " ");
+    }
+    put_text(w, "\n");
+}
+
+static void put_man_values(writer *w, const rn_setting *setting) {
+    char form[RN_SETTING_FORM_MAX];
+    put_text(w, ".br\nDefault: ");
+    if (setting->value != NULL) {
+        put_font(w, 'B', setting->value);
+    } else {
+        put_text(w, "none");
+    }
+    if (setting->unit != NULL) {
+        put_text(w, setting->value != NULL ? " " : "; unit: ");
+        put_roff(w, setting->unit, strlen(setting->unit), false);
+    }
+    const char *range = rn_setting_range(setting, form);
+    if (*range != '\0') {
+        put_text(w, ";\n");
+        put_roff(w, range, strlen(range), false);
+    }
+    if (setting->option != NULL && setting->variable != NULL) {
+        put_text(w, ";\nvariable: ");
+        put_font(w, 'B', setting->variable);
+    }
+    for (size_t i = 0; setting->replaces != NULL && setting->replaces[i] != NULL; i++) {
+        put_text(w, i == 0 ? ";\nolder name: " : ", ");
+        put_font(w, 'B', setting->replaces[i]);
+    }
+    put_text(w, ".\n");
+}
+
+static void put_man_setting(writer *w, const rn_setting *setting) {
+    char form[RN_SETTING_FORM_MAX];
+    char name[PARAGRAPH_MAX];
+    bool flag = setting->option != NULL && setting->kind == RN_SETTING_FLAG;
+    put_text(w, ".TP\n");
+    snprintf(name, sizeof name, "%s%s", setting->option != NULL ? "--" : "",
+             setting->option != NULL ? setting->option : setting->variable);
+    put_font(w, 'B', name);
+    if (flag) {
+        snprintf(name, sizeof name, "--no-%s", setting->option);
+        put_text(w, ", ");
+        put_font(w, 'B', name);
+    } else {
+        put_text(w, setting->option != NULL ? " " : "=");
+        put_font(w, 'I', rn_setting_placeholder(setting, form));
+    }
+    put_text(w, "\n");
+    snprintf(name, sizeof name, "%s%s", setting->help, stop(setting->help));
+    put_roff_lines(w, name);
+    put_man_values(w, setting);
+}
+
+int rn_settings_man(const rn_settings_spec *spec, rn_buffer *out) {
+    writer w = {.out = out};
+    for (size_t i = 0; i < spec->count; i++) {
+        if (i == 0 || spec->table[i].group != NULL) {
+            put_text(&w, ".SS \"");
+            put_text(&w, spec->table[i].group != NULL ? spec->table[i].group : "Settings");
+            put_text(&w, "\"\n");
+        }
+        put_man_setting(&w, &spec->table[i]);
+    }
+    put_text(&w, ".SS General\n"
+                 ".TP\n\\fB\\-\\-help\\fR, \\fB\\-h\\fR\nShow the options.\n"
+                 ".TP\n\\fB\\-\\-version\\fR, \\fB\\-V\\fR\nShow the version.\n");
     return w.result;
 }

@@ -183,6 +183,7 @@ static void use_settings(void *user) {
     assert_int_equal(rn_settings_read(&settings, &spec, &got, 2, argv, none), RPCNET_OK);
     (void)came(rn_settings_help(&spec, &text));
     (void)came(rn_settings_markdown(&spec, &text));
+    (void)came(rn_settings_man(&spec, &text));
     rn_oom_end();
     rn_buffer_fini(&text);
 }

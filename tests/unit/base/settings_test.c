@@ -537,6 +537,70 @@ static void test_markdown(void **state) {
     rn_buffer_fini(&out);
 }
 
+static void test_man(void **state) {
+    (void)state;
+    static const rn_setting difficult[] = {
+        {.variable = "APP_TEXT",
+         .kind = RN_SETTING_TEXT,
+         .value = "a-b\\'",
+         .help = "It's one\\two, so-called. See (--wait-for-it or e.g. --other. And this is long "
+                 "enough .for a line; .again, ~ and ` ^",
+         .offset = offsetof(config, label)}};
+    rn_settings_spec odd = {.program = "p", .version = "1", .table = difficult, .count = 1};
+    rn_buffer out;
+    const char *text = render(rn_settings_man, &spec, &out);
+    static const char head[] = ".SS \"Addresses\"\n"
+                               ".TP\n"
+                               "\\fB\\-\\-user\\-addr\\fR \\fIHOST:PORT\\fR\n"
+                               "Where clients connect.\n"
+                               ".br\n"
+                               "Default: \\fB127.0.0.1:61000\\fR;\n"
+                               "variable: \\fBAPP_USER_ADDR\\fR.\n"
+                               ".TP\n";
+    assert_memory_equal(text, head, strlen(head));
+    assert_non_null(strstr(text, "variable: \\fBAPP_CERT\\fR;\n"
+                                 "older name: \\fBOLD_CERT\\fR, \\fBOLDER_CERT\\fR.\n"));
+    assert_non_null(strstr(text, "\n\\fB\\-\\-retry\\fR, \\fB\\-\\-no\\-retry\\fR\n"));
+    assert_non_null(strstr(text, "Default: \\fB1\\fR streams;\n1 to 64;\n"));
+    rn_buffer_fini(&out);
+    text = render(rn_settings_man, &odd, &out);
+    static const char whole[] =
+        ".SS \"Settings\"\n"
+        ".TP\n"
+        "\\fBAPP_TEXT\\fR=\\fITEXT\\fR\n"
+        "It's one\\etwo, so-called.\n"
+        "See (\\-\\-wait\\-for\\-it or e.g. \\-\\-other.\n"
+        "And this is long enough .for a line; .again, \\(ti and \\(ga \\(ha.\n"
+        ".br\n"
+        "Default: \\fBa\\-b\\e\\(aq\\fR.\n";
+    assert_memory_equal(text, whole, strlen(whole));
+    rn_buffer_fini(&out);
+    rn_buffer_init(&out, 100);
+    assert_int_equal(rn_settings_man(&spec, &out), RPCNET_ERR_LIMIT);
+    rn_buffer_fini(&out);
+}
+
+static void test_man_never_begins_a_line_with_a_command(void **state) {
+    (void)state;
+    rn_setting setting = {.option = "x", .kind = RN_SETTING_FLAG};
+    rn_settings_spec odd = {.program = "p", .version = "1", .table = &setting, .count = 1};
+    for (int len = 70; len <= 80; len++) {
+        rn_buffer out;
+        char help[128];
+        snprintf(help, sizeof help, "%0*d .br 'br .br 'br", len, 0);
+        setting.help = help;
+        const char *line = render(rn_settings_man, &odd, &out);
+        const char *start = strstr(line, "\n0");
+        assert_non_null(start);
+        const char *end = strstr(start, "\n.br\nDefault");
+        assert_non_null(end);
+        for (const char *at = start; at < end; at++) {
+            assert_false(at[0] == '\n' && (at[1] == '.' || at[1] == '\''));
+        }
+        rn_buffer_fini(&out);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults),
@@ -552,6 +616,8 @@ int main(void) {
         cmocka_unit_test(test_help_text),
         cmocka_unit_test(test_wrapping_at_the_last_column),
         cmocka_unit_test(test_markdown),
+        cmocka_unit_test(test_man),
+        cmocka_unit_test(test_man_never_begins_a_line_with_a_command),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
