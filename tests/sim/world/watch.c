@@ -298,9 +298,10 @@ void rn_watch_look(rn_watch *watch) {
 
 /* ---- reasons ---- */
 
-/* On such a path a worker may be suspected wrongly at any time. */
+/* On such a path a worker may be suspected wrongly at any time: a mark makes the window small, too,
+ * and answers to probes wait for it behind what is under way. */
 static bool loses(const rn_sim_link *link) {
-    return link->loss > 0 || link->corrupt > 0 || link->rate_bps > 0;
+    return link->loss > 0 || link->corrupt > 0 || link->rate_bps > 0 || link->ecn_mark > 0;
 }
 
 bool rn_watch_explains(const rn_watch *watch, const char *label, uint32_t reason) {
