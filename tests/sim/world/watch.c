@@ -6,7 +6,8 @@
 #include <string.h>
 
 #define ORPHAN_AFTER (5 * RN_SECOND)
-#define CALM_FOR (10 * RN_SECOND) /* what a fault has delayed has happened by then */
+#define CALM_FOR (10 * RN_SECOND)   /* what a fault has delayed has happened by then */
+#define FORGET_FOR (35 * RN_SECOND) /* and a lost farewell was noticed: idle timeout 30 s */
 #define DEADLINE_SLACK (10 * RN_MILLISECOND)
 #define SILENCE_SLACK (750 * RN_MILLISECOND)
 #define EPOCH_SLACK (300 * RN_MILLISECOND) /* what an old director had sent has arrived by then */
@@ -221,7 +222,7 @@ static void check_orphan(const rn_watch *watch, size_t worker, const rn_task *ta
         rn_faults_strike_client(watch->faults, stream->caller->index) ||
         rn_faults_strike_worker(watch->faults, worker) ||
         !calm(watch, watch->faults->client_ns[stream->caller->index]) ||
-        !calm(watch, watch->faults->worker_ns[worker])) {
+        now < watch->faults->worker_ns[worker] + FORGET_FOR) {
         return;
     }
     rn_violate(watch->verdict, "orphan",
