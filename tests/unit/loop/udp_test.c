@@ -186,19 +186,29 @@ static void wildcard_ipv6(void **state) {
     fixture_del(at);
 }
 
-/* IPv6 sockets take IPv6 alone: the same port is free in the other family. */
+/* IPv6 sockets take IPv6 alone: the same port is free in the other family, unless another program
+ * has it. */
 static void families_are_apart(void **state) {
     (void)state;
+    enum { TRIES = 50 };
     fixture *at = fixture_new((rn_loop_options){0});
     skip_without(at, "[::]:0");
-    peer six;
-    peer four;
-    peer_open(&six, at, "[::]:0", NULL);
-    rn_address any;
-    assert_int_equal(rn_address_parse(&any, "0.0.0.0:0"), RPCNET_OK);
-    rn_address_set_port(&any, rn_address_port(peer_address(&six)));
-    char text[RN_ADDRESS_TEXT_MAX];
-    peer_open(&four, at, rn_address_format(&any, text), NULL);
+    int result = RPCNET_ERR_ADDRESS_IN_USE;
+    for (int i = 0; i < TRIES && result == RPCNET_ERR_ADDRESS_IN_USE; i++) {
+        char text[RN_ADDRESS_TEXT_MAX];
+        rn_address any;
+        peer six;
+        peer four;
+        peer_open(&six, at, "[::]:0", NULL);
+        assert_int_equal(rn_address_parse(&any, "0.0.0.0:0"), RPCNET_OK);
+        rn_address_set_port(&any, rn_address_port(peer_address(&six)));
+        result = peer_try_open(&four, at, rn_address_format(&any, text), NULL);
+        at->env->ops->udp_close(six.udp);
+        if (result == RPCNET_OK) {
+            at->env->ops->udp_close(four.udp);
+        }
+    }
+    assert_int_equal(result, RPCNET_OK);
     fixture_del(at);
 }
 
