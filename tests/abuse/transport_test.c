@@ -28,6 +28,8 @@ enum {
     MISSING_EXTENSION = 0x16d
 };
 
+enum { SMALL_STREAM = 20000, SMALL_CONNECTION = 50000 };
+
 #define TOKEN "*77:16"
 #define NEW_ID(sequence, byte) "18 v" #sequence " v0 08 *" #byte ":8 " TOKEN " "
 
@@ -62,6 +64,7 @@ static const forged packets[] = {
     {"STOP_SENDING beyond the limit", "05 v512 v0", STREAM_LIMIT_ERROR, 0},
     {"MAX_STREAM_DATA beyond the limit", "11 v512 v9", STREAM_LIMIT_ERROR, 0},
     {"STREAM_DATA_BLOCKED beyond the limit", "15 v512 v0", STREAM_LIMIT_ERROR, 0},
+    {"the last byte but one of a stream's window", "0e v0 v262142 v1 61", IGNORED, 0},
     {"the last byte of a stream's window", "0e v0 v262143 v1 61", IGNORED, 0},
     {"a byte beyond a stream's window", "0e v0 v262144 v1 61", FLOW_CONTROL_ERROR, 0},
     {"RESET_STREAM beyond a stream's window", "04 v0 v0 v262145", FLOW_CONTROL_ERROR, 0},
@@ -196,6 +199,46 @@ static void the_window_of_all_streams(void **state) {
     beside_check(w, &honest);
     beside_detach(&peer);
     beside_end(w, &honest);
+}
+
+/* Sends frames to a server with small windows, which takes them or ends the connection. */
+static void check_windows(const char *frames, bool taken) {
+    static raw_peer peer;
+    uint8_t packet[FORGE_DATAGRAM_MAX];
+    rn_buffer bytes;
+    world *w = world_new(1);
+    w->server_options.limits.stream_window_bytes = SMALL_STREAM;
+    w->server_options.limits.connection_window_bytes = SMALL_CONNECTION;
+    world_serve(w);
+    beside_attach(w, &peer, "h3");
+    assert_true(peer.established);
+    peer.deaf = taken; /* as in run_packet */
+    script_into(frames, &bytes);
+    forge_send(&peer, packet, forge_short(&peer, 0, 0, rn_buffer_bytes(&bytes), packet));
+    rn_buffer_fini(&bytes);
+    run_ms(w, 300);
+    rpcnet_server_stats stats;
+    rpcnet_server_get_stats(w->server, &stats);
+    assert_int_equal(stats.connections_open, taken);
+    assert_true(taken || judge_close(frames, &peer, FLOW_CONTROL_ERROR));
+    beside_detach(&peer);
+    world_del(w);
+}
+
+/* As the server was told: one below each window, at it, one above. */
+static void windows_that_were_set(void **state) {
+    char frames[128];
+    (void)state;
+    for (unsigned end = SMALL_STREAM - 1; end <= SMALL_STREAM + 1; end++) {
+        (void)snprintf(frames, sizeof frames, "0e v0 v%u v1 61", end - 1);
+        check_windows(frames, end <= SMALL_STREAM);
+    }
+    for (unsigned all = SMALL_CONNECTION - 1; all <= SMALL_CONNECTION + 1; all++) {
+        unsigned rest = all - SMALL_STREAM; /* on two other streams */
+        (void)snprintf(frames, sizeof frames, "0e v0 v%u v1 61 0e v4 v%u v1 61 0e v8 v%u v1 61",
+                       SMALL_STREAM - 1, rest / 2 - 1, rest - rest / 2 - 1);
+        check_windows(frames, all <= SMALL_CONNECTION);
+    }
 }
 
 /* The server's end of the attacker's connection, the youngest. */
@@ -512,7 +555,7 @@ int main(void) {
         cmocka_unit_test(connection_ids_without_end),   cmocka_unit_test(forged_initial_packets),
         cmocka_unit_test(a_first_packet_that_is_none),  cmocka_unit_test(retry_tokens),
         cmocka_unit_test(first_ids_that_are_too_short), cmocka_unit_test(transport_parameters),
-        cmocka_unit_test(no_common_protocol),
+        cmocka_unit_test(no_common_protocol),           cmocka_unit_test(windows_that_were_set),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -262,6 +262,66 @@ static void no_limit(void **state) {
     end(&w);
 }
 
+/* ---- the time of a handshake ---- */
+
+/* Starts a client against a server with this limit; returns when the server accepts it. */
+static uint64_t begin_handshake(world *w, uint64_t timeout_ns) {
+    rn_quic_limits limits = RN_QUIC_LIMITS_DEFAULT;
+    limits.handshake_timeout_ns = timeout_ns;
+    const rn_sim_link link = {.latency_ns = 20 * RN_MILLISECOND};
+    begin(w, 25);
+    rn_sim_set_default_link(w->sim, &link);
+    start_server(w, 7, 0, &limits);
+    uint64_t accepted = rn_sim_now(w->sim) + link.latency_ns;
+    (void)start_client(w, w->client_env, 100, NULL);
+    rn_sim_run_until(w->sim, accepted - 1);
+    assert_int_equal(stats(w)->handshakes, 0);
+    rn_sim_run_until(w->sim, accepted);
+    assert_int_equal(stats(w)->handshakes, 1);
+    return accepted;
+}
+
+/* The client is gone after its first flight: the server waits so long, to the nanosecond. */
+static void a_handshake_has_its_time(void **state) {
+    (void)state;
+    const uint64_t timeout = 3 * RN_SECOND;
+    world w;
+    uint64_t accepted = begin_handshake(&w, timeout);
+    rn_sim_host_kill(w.client_env);
+    rn_sim_run_until(w.sim, accepted + timeout - 1);
+    assert_int_equal(stats(&w)->handshakes, 1);
+    assert_int_equal(stats(&w)->handshakes_failed, 0);
+    rn_sim_run_until(w.sim, accepted + timeout);
+    assert_int_equal(stats(&w)->handshakes, 0);
+    assert_int_equal(stats(&w)->handshakes_failed, 1);
+    end(&w);
+}
+
+static bool one_handshake(void *user) {
+    return stats(user)->handshakes_completed == 1;
+}
+
+/* The client's answer comes one nanosecond below the limit, at it, one above. */
+static void a_handshake_may_take_so_long(void **state) {
+    (void)state;
+    world first;
+    uint64_t accepted = begin_handshake(&first, 10 * RN_SECOND);
+    assert_true(rn_sim_run_until_done(first.sim, one_handshake, &first, accepted + RN_SECOND));
+    const uint64_t takes = rn_sim_now(first.sim) - accepted;
+    assert_true(takes >= 40 * RN_MILLISECOND); /* there and back */
+    end(&first);
+    for (uint64_t timeout = takes - 1; timeout <= takes + 1; timeout++) {
+        world w;
+        accepted = begin_handshake(&w, timeout);
+        rn_sim_run_until(w.sim, accepted + takes + 1);
+        assert_int_equal(stats(&w)->handshakes_completed, timeout > takes);
+        /* The late answer begins with an Initial packet, which is a beginning, too, and a bad one.
+         */
+        assert_int_equal(stats(&w)->handshakes_failed > 0, timeout <= takes);
+        end(&w);
+    }
+}
+
 /* ---- stateless resets ---- */
 
 static uint64_t next_second(const world *w) {
@@ -440,6 +500,8 @@ int main(void) {
         cmocka_unit_test(a_crowded_address_is_validated),
         cmocka_unit_test(one_for_each_address),
         cmocka_unit_test(no_limit),
+        cmocka_unit_test(a_handshake_has_its_time),
+        cmocka_unit_test(a_handshake_may_take_so_long),
         cmocka_unit_test(resets_have_their_limit),
         cmocka_unit_test(the_previous_secret_resets),
         cmocka_unit_test(an_older_secret_is_forgotten),

@@ -522,36 +522,6 @@ static void test_room(void **state) {
     world_del(w);
 }
 
-static void test_calls_wait_for_streams(void **state) {
-    (void)state;
-    enum { CALLS = 20 };
-    world *w = world_new(19);
-    w->server_options.limits.streams_max = 4;
-    world_serve(w);
-    world_connect(w);
-    probe at[CALLS] = {0};
-    for (size_t i = 0; i < CALLS; i++) {
-        call_unary(w, &at[i], "/t/Sink", 100);
-    }
-    run_ms(w, 500);
-    assert_int_equal(w->served_count, 4);
-    size_t done = 0;
-    while (done < CALLS) {
-        assert_true(w->served_count > done);
-        probe *served = &w->served[done++];
-        assert_int_equal(served->messages, 1);
-        assert_int_equal(rpcnet_call_finish(served->call, RPCNET_GRPC_OK, NULL, NULL), RPCNET_OK);
-        run_ms(w, 200);
-        assert_int_equal(w->served_count, done + 4 < CALLS ? done + 4 : CALLS);
-    }
-    for (size_t i = 0; i < CALLS; i++) { /* in the order they were made */
-        assert_int_equal(at[i].statuses, 1);
-        assert_int_equal(at[i].code, RPCNET_GRPC_OK);
-        probe_del(&at[i]);
-    }
-    world_del(w);
-}
-
 static void begin_another(world *w, enum rpcnet_channel_state state) {
     static probe another;
     if (state == RPCNET_CHANNEL_READY) {
@@ -576,34 +546,6 @@ static void test_order(void **state) {
     probe_del(&first);
     world_kill_server(w, false);
     run_ms(w, 15000); /* keep-alive notices; the other one is deleted then */
-    world_del(w);
-}
-
-static void test_waiting_limit(void **state) {
-    (void)state;
-    world *w = world_new(20);
-    w->channel_options.calls_waiting_max = 3;
-    world_serve(w);
-    world_connect(w);
-    probe at[4] = {0};
-    for (size_t i = 0; i < 3; i++) {
-        call_unary(w, &at[i], "/t/Echo", 10);
-    }
-    rpcnet_call *more;
-    assert_int_equal(rpcnet_call_new(&more, w->channel, "/t/Echo", NULL, &client_callbacks, NULL),
-                     RPCNET_ERR_LIMIT);
-    probe_del(&at[1]); /* makes room */
-    call_unary(w, &at[3], "/t/Echo", 10);
-    assert_int_equal(rpcnet_call_new(&more, w->channel, "/t/Echo", NULL, &client_callbacks, NULL),
-                     RPCNET_ERR_LIMIT);
-    for (size_t i = 0; i < 4; i++) {
-        if (at[i].call != NULL) {
-            run_until_over(w, &at[i]);
-            assert_ok(&at[i]);
-            probe_del(&at[i]);
-        }
-    }
-    assert_int_equal(w->served_count, 3);
     world_del(w);
 }
 
@@ -656,9 +598,7 @@ int main(void) {
         cmocka_unit_test(test_finish_and_forget),
         cmocka_unit_test(test_slow_reader),
         cmocka_unit_test(test_room),
-        cmocka_unit_test(test_calls_wait_for_streams),
         cmocka_unit_test(test_order),
-        cmocka_unit_test(test_waiting_limit),
         cmocka_unit_test(test_urgency),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -159,6 +159,34 @@ static void credit_exactly_used_up(void **state) {
     assert_int_equal(long_message(3, 1).kind, RN_SWAP_RELAY);
 }
 
+/* However much credit is asked for, a worker gets its window, and may use it up with a message that
+ * begins within it: one byte below it, at it, one above. */
+static void credit_is_no_more_than_its_window(void **state) {
+    (void)state;
+    enum { WINDOW = 500 };
+    for (size_t used = WINDOW - 1; used <= WINDOW + 1; used++) {
+        uint64_t total = 0;
+        rn_swap_stream_fini(&stream);
+        counters = (rn_swap_counters){0};
+        config.credit_window = WINDOW;
+        rn_swap_stream_init(&stream, &config, &counters, &budget, EPOCH);
+        open_stream();
+        assign(1); /* with 1000 */
+        assert_int_equal(stream.granted, WINDOW);
+        assert_int_equal(long_message(1, WINDOW - 100).kind, RN_SWAP_RELAY);
+        assert_int_equal(long_message(2, used - (WINDOW - 100)).kind, RN_SWAP_RELAY);
+        assert_int_equal(rn_swap_stream_has_credit(&stream), used < WINDOW);
+        assert_int_equal(counters.credit_used_up, used >= WINDOW);
+        if (used < WINDOW) {
+            assert_int_equal(long_message(3, 1).kind, RN_SWAP_RELAY); /* the last one */
+        }
+        left_for_fault(long_message(used < WINDOW ? 4 : 3, 1), 1,
+                       used < WINDOW ? "worker-a broke the protocol: message 4 without credit"
+                                     : "worker-a broke the protocol: message 3 without credit");
+        assert_false(rn_swap_stream_grant(&stream, 1000, &total)); /* to nobody */
+    }
+}
+
 static void grants_grow_in_steps(void **state) {
     (void)state;
     uint64_t total = 0;
@@ -273,6 +301,7 @@ int main(void) {
         TEST(giving_up_while_waiting_ends),
         TEST(sending_without_credit_is_a_fault),
         TEST(credit_exactly_used_up),
+        TEST(credit_is_no_more_than_its_window),
         TEST(grants_grow_in_steps),
         TEST(events_are_bounded),
         TEST(acks_come_together),

@@ -336,6 +336,31 @@ static void progress_rule(void **state) {
     assert_int_equal(counters.ended_attempts, 1);
 }
 
+/* One loss below the limit, at it, one above; for several limits. */
+static void as_many_attempts_as_may_be(void **state) {
+    (void)state;
+    for (uint32_t most = 1; most <= 4; most++) {
+        rn_swap_stream_fini(&stream);
+        counters = (rn_swap_counters){0};
+        config.max_attempts = most;
+        rn_swap_stream_init(&stream, &config, &counters, &budget, EPOCH);
+        open_stream();
+        for (uint64_t loss = 1; loss < most; loss++) {
+            flow(loss);
+            left(lost(RN_SWAP_KILLED), RN_SWAP_KILLED, loss);
+        }
+        assert_int_equal(counters.ended_attempts, 0);
+        flow(most);
+        rn_swap_action action = lost(RN_SWAP_KILLED);
+        assert_int_equal(action.kind, RN_SWAP_END);
+        assert_int_equal(action.code, RN_SWAP_CODE_UNAVAILABLE);
+        assert_int_equal(counters.ended_attempts, 1);
+        assert_int_equal(lost(RN_SWAP_KILLED).kind, RN_SWAP_STALE);
+        assert_int_equal(counters.lost[RN_SWAP_KILLED], most);
+        assert_int_equal(counters.ended_attempts, 1);
+    }
+}
+
 static void progress_rule_counts_faults(void **state) {
     (void)state;
     config.max_attempts = 1;
@@ -554,6 +579,7 @@ int main(void) {
         TEST(what_was_not_served_is_no_previous_worker),
         TEST(callers_faults),
         TEST(progress_rule),
+        TEST(as_many_attempts_as_may_be),
         TEST(progress_rule_counts_faults),
         TEST(refusal_after_the_first_frame_is_a_fault),
         TEST(refused_everywhere_waits_longer_and_longer),
