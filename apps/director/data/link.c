@@ -222,7 +222,7 @@ static void link_new(rn_data *data, const rn_pool_worker *worker) {
     options.reconnect_when_drained = false; /* a worker that drains gets no new streams */
     options.limits.keep_alive_ns = 5 * RN_SECOND;
     options.limits.memory = &data->budget;
-    options.calls_waiting_max = data->options.waiting_max;
+    options.calls_waiting_max = data->options.waiting_max + 1; /* the probe channel waits, too */
     options.callbacks.on_state = channel_changed;
     options.user = link;
     if (rn_env_timer_new(data->env, on_timer, link, &link->timer) != RPCNET_OK ||
