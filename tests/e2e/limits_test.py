@@ -1,5 +1,5 @@
 """docs/limits.md against the programs: each variable exists and has the default that the page names,
-each counter is shown, each test that is named is there."""
+each counter is shown, each test that is named is there and runs."""
 
 import re
 
@@ -57,7 +57,21 @@ class Limits(ClusterTest):
     def assert_tests(self, cell, row):
         self.assertTrue(names(cell), row)
         for name in names(cell):
-            self.assertTrue((SOURCE / "tests" / name).is_file(), f"{name}: {row}")
+            path, _, function = name.partition(":")
+            path = SOURCE / "tests" / path
+            self.assertTrue(path.is_file(), f"{name}: {row}")
+            self.assertTrue(function or path.suffix == ".py", f"{name}: which test? {row}")
+            if function:
+                self.assert_runs(path, function)
+
+    def assert_runs(self, path, function):
+        """The file has the test, and a C file hands it to cmocka."""
+        text = path.read_text(encoding="utf-8")
+        defined = (rf"^static void {function}\(void \*\*state\)" if path.suffix == ".c" else
+                   rf"^    def {function}\(self\)")
+        self.assertRegex(text, re.compile(defined, re.MULTILINE), path)
+        if path.suffix == ".c":
+            self.assertRegex(text, rf"\b(?:TEST|cmocka_unit_test\w*)\({function}\b", path)
 
     def test_tables(self):
         director = self.cluster.start_director(*METRICS)
