@@ -35,7 +35,7 @@ static void director_options(rn_cluster *cluster) {
     option(options, "--certs-dir=%s", cluster->certs);
     option(options, "--park-timeout=%" PRIu64 "ms", cluster->plan->park_ns / RN_MILLISECOND);
     option(options, "--journal-max=%" PRIu64, cluster->plan->journal_max);
-    option(options, "--drain-timeout=5s");
+    option(options, "--drain-timeout=%dms", (int)(RN_CLUSTER_DRAIN_TIMEOUT / RN_MILLISECOND));
 }
 
 static void worker_options(rn_cluster *cluster, size_t index) {
@@ -83,7 +83,12 @@ void rn_cluster_start_director(rn_cluster *cluster) {
                    "the director does not start");
     /* The credit window has no setting. */
     director->data.options.swap.credit_window = cluster->plan->credit_window;
+    if (cluster->plan->director_skew_ppm != 0) {
+        rn_sim_clock clock = {.skew_ppm = cluster->plan->director_skew_ppm};
+        rn_sim_host_set_clock(cluster->env, &clock);
+    }
     cluster->director = director;
+    cluster->director_term_ns = 0;
     cluster->directors++;
 }
 
@@ -109,6 +114,7 @@ static void free_director(rn_cluster *cluster) {
     (void)rn_program_end(&director->program);
     free(director);
     cluster->director = NULL;
+    cluster->director_hanging = false;
 }
 
 static void free_worker(rn_cluster *cluster, size_t index) {
@@ -137,6 +143,19 @@ void rn_cluster_kill_worker(rn_cluster *cluster, size_t index) {
     }
 }
 
+void rn_cluster_hang_director(rn_cluster *cluster, bool hang) {
+    if (cluster->director == NULL || cluster->director_hanging == hang) {
+        return;
+    }
+    cluster->director_hanging = hang;
+    if (hang) {
+        rn_sim_host_pause(cluster->env);
+    } else {
+        rn_sim_host_resume(cluster->env);
+        cluster->director_woke_ns = rn_sim_now(cluster->sim);
+    }
+}
+
 void rn_cluster_hang_worker(rn_cluster *cluster, size_t index, bool hang) {
     rn_cluster_worker *worker = &cluster->workers[index];
     if (worker->program == NULL || worker->hanging == hang) {
@@ -151,7 +170,10 @@ void rn_cluster_hang_worker(rn_cluster *cluster, size_t index, bool hang) {
 }
 
 void rn_cluster_term_director(rn_cluster *cluster) {
-    if (cluster->director != NULL) {
+    /* As of a worker. */
+    if (cluster->director != NULL && !cluster->director_hanging &&
+        !cluster->director->program.stopping) {
+        cluster->director_term_ns = rn_sim_now(cluster->sim);
         rn_program_signal(&cluster->director->program, SIGTERM);
     }
 }
@@ -178,7 +200,8 @@ static void check_exit(rn_cluster *cluster, const rn_program *program, const cha
 }
 
 void rn_cluster_reap(rn_cluster *cluster) {
-    if (cluster->director != NULL && cluster->director->program.exited) {
+    if (cluster->director != NULL && cluster->director->program.exited &&
+        !cluster->director_hanging) {
         check_exit(cluster, &cluster->director->program, "the director");
         free_director(cluster);
     }

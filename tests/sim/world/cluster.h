@@ -11,6 +11,7 @@
 
 #define RN_CLUSTER_DIRECTOR_HOST "10.0.0.1"
 #define RN_CLUSTER_USER_ADDR "10.0.0.1:61000"
+#define RN_CLUSTER_DRAIN_TIMEOUT (5 * RN_SECOND) /* of the director */
 
 enum {
     RN_CLUSTER_HOST_SIZE = 16,
@@ -45,7 +46,10 @@ typedef struct rn_cluster {
     rn_cluster_options options;
     rn_env *env;
     rn_director *director; /* NULL: there is no process */
-    uint64_t directors;    /* that were started */
+    bool director_hanging;
+    uint64_t director_woke_ns; /* when it hung last; 0: never */
+    uint64_t director_term_ns; /* when this one was told to end; 0: it was not */
+    uint64_t directors;        /* that were started */
     rn_cluster_worker workers[RN_PLAN_WORKERS_MAX];
     uint64_t deaths; /* ends and failures of workers so far, whatever their kind */
     uint64_t outages;
@@ -60,8 +64,9 @@ void rn_cluster_start_worker(rn_cluster *cluster, size_t index);
 void rn_cluster_kill_director(rn_cluster *cluster);
 void rn_cluster_kill_worker(rn_cluster *cluster, size_t index);
 /* SIGSTOP, SIGCONT. */
+void rn_cluster_hang_director(rn_cluster *cluster, bool hang);
 void rn_cluster_hang_worker(rn_cluster *cluster, size_t index, bool hang);
-/* SIGTERM. */
+/* SIGTERM, once. */
 void rn_cluster_term_director(rn_cluster *cluster);
 void rn_cluster_term_worker(rn_cluster *cluster, size_t index);
 /* Frees the programs that have ended by themselves; to be called after each turn. */

@@ -4,6 +4,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "sim/internal.h"
+
 /* Behind the client's READY the server may still miss its last flight. */
 #define HANDSHAKE_CONFIRMED (5 * RN_SECOND)
 
@@ -79,22 +81,42 @@ static void restart_worker(const rn_faults *faults, size_t who) {
 }
 
 static void set_director(const rn_faults *faults) {
+    rn_cluster_hang_director(faults->cluster, on(faults, RN_FAULT_DIRECTOR_HANG, 0));
     if (faults->cluster->director != NULL) {
         rn_sim_host_block_sends(faults->cluster->env, on(faults, RN_FAULT_DIRECTOR_BLOCK, 0));
     }
 }
 
+/* As with workers. */
+static void restart_director(const rn_faults *faults) {
+    rn_cluster *cluster = faults->cluster;
+    if (on(faults, RN_FAULT_DIRECTOR_KILL, 0) || on(faults, RN_FAULT_DIRECTOR_DRAIN, 0)) {
+        return;
+    }
+    if (cluster->director != NULL && cluster->director->program.stopping) {
+        rn_cluster_kill_director(cluster);
+    }
+    rn_cluster_start_director(cluster);
+}
+
+/* Every socket gets another mapping: behind a director that drains a client may have two. */
 static void rebind(rn_faults *faults, size_t who) {
-    char outer[RN_ADDRESS_TEXT_MAX];
     const rn_caller *caller = &faults->callers[who];
-    snprintf(outer, sizeof outer, "203.0.113.%zu:%" PRIu64, who + 1, 1024 + faults->rebindings++);
+    const rn_list *link;
     bool early = caller->killed ||
                  rpcnet_channel_get_state(caller->channel) != RPCNET_CHANNEL_READY ||
                  rn_sim_now(faults->sim) < caller->ready_ns + HANDSHAKE_CONFIRMED;
     faults->client_rebound_early[who] += early;
-    if (!caller->killed) {
-        /* Without a socket just now there is nothing to rebind. */
-        (void)rn_sim_rebind(caller->env, 0, outer);
+    if (caller->killed) {
+        return;
+    }
+    const rn_sim_host *host = rn_sim_host_of(caller->env);
+    for (link = host->sockets.next; link != &host->sockets; link = link->next) {
+        char outer[RN_ADDRESS_TEXT_MAX];
+        const rn_udp *udp = RN_CONTAINER_OF(link, const rn_udp, link);
+        snprintf(outer, sizeof outer, "203.0.113.%zu:%" PRIu64, who + 1,
+                 1024 + faults->rebindings++);
+        (void)rn_sim_rebind(caller->env, rn_address_port(&udp->inner), outer);
     }
 }
 
@@ -137,7 +159,11 @@ static void begin(void *user) {
     case RN_FAULT_DIRECTOR_KILL:
         rn_cluster_kill_director(faults->cluster);
         return;
+    case RN_FAULT_DIRECTOR_DRAIN:
+        rn_cluster_term_director(faults->cluster);
+        return;
     case RN_FAULT_DIRECTOR_BLOCK:
+    case RN_FAULT_DIRECTOR_HANG:
         set_director(faults);
         return;
     default:
@@ -159,9 +185,7 @@ static void end(void *user) {
     faults->changed_ns = rn_sim_now(faults->sim);
     note(faults, fault);
     if (rn_fault_is_of_director(fault->kind)) {
-        if (!on(faults, RN_FAULT_DIRECTOR_KILL, 0)) {
-            rn_cluster_start_director(faults->cluster);
-        }
+        restart_director(faults);
         set_director(faults);
     } else if (rn_fault_is_of_client(fault->kind)) {
         set_client_path(faults, fault->who);
@@ -203,6 +227,10 @@ bool rn_faults_strike_worker(const rn_faults *faults, size_t worker) {
 }
 
 bool rn_faults_strike_client(const rn_faults *faults, size_t client) {
-    return on(faults, RN_FAULT_CLIENT_CUT, client) || on(faults, RN_FAULT_CLIENT_STORM, client) ||
-           on(faults, RN_FAULT_DIRECTOR_KILL, 0) || on(faults, RN_FAULT_DIRECTOR_BLOCK, 0);
+    for (int kind = RN_FAULT_DIRECTOR_KILL; kind <= RN_FAULT_DIRECTOR_DRAIN; kind++) {
+        if (on(faults, (enum rn_fault_kind)kind, 0)) {
+            return true;
+        }
+    }
+    return on(faults, RN_FAULT_CLIENT_CUT, client) || on(faults, RN_FAULT_CLIENT_STORM, client);
 }

@@ -7,7 +7,9 @@
 
 #include "sim/random.h"
 
-enum { SHAPE = 1, PATHS, WORKLOAD, FAULTS }; /* streams of chance */
+/* Streams of chance. A new one for what is new leaves most plans as they were, and with them what
+ * their seeds have found (seeds.txt). */
+enum { SHAPE = 1, PATHS, WORKLOAD, FAULTS, DIRECTOR, QUEUES };
 
 static const char *const fault_names[RN_FAULT_KINDS] = {
     [RN_FAULT_WORKER_KILL] = "worker-kill",       [RN_FAULT_WORKER_HANG] = "worker-hang",
@@ -17,7 +19,8 @@ static const char *const fault_names[RN_FAULT_KINDS] = {
     [RN_FAULT_WORKER_DOWN] = "worker-down",       [RN_FAULT_CLIENT_CUT] = "client-cut",
     [RN_FAULT_CLIENT_STORM] = "client-storm",     [RN_FAULT_CLIENT_REBIND] = "client-rebind",
     [RN_FAULT_CLIENT_KILL] = "client-kill",       [RN_FAULT_DIRECTOR_KILL] = "director-kill",
-    [RN_FAULT_DIRECTOR_BLOCK] = "director-block",
+    [RN_FAULT_DIRECTOR_BLOCK] = "director-block", [RN_FAULT_DIRECTOR_HANG] = "director-hang",
+    [RN_FAULT_DIRECTOR_DRAIN] = "director-drain",
 };
 
 const char *rn_fault_name(enum rn_fault_kind kind) {
@@ -29,7 +32,7 @@ bool rn_fault_is_of_client(enum rn_fault_kind kind) {
 }
 
 bool rn_fault_is_of_director(enum rn_fault_kind kind) {
-    return kind == RN_FAULT_DIRECTOR_KILL || kind == RN_FAULT_DIRECTOR_BLOCK;
+    return kind >= RN_FAULT_DIRECTOR_KILL && kind <= RN_FAULT_DIRECTOR_DRAIN;
 }
 
 static uint64_t between(rn_sim_random *random, uint64_t low, uint64_t high) {
@@ -105,6 +108,18 @@ static void make_paths(rn_plan *plan) {
     rn_sim_random_init(&random, plan->seed, PATHS);
     plan->client_link = make_link(&random);
     plan->worker_link = make_link(&random);
+}
+
+/* Less than a burst of packets fits into it. */
+static void make_queues(rn_plan *plan) {
+    rn_sim_random random;
+    rn_sim_random_init(&random, plan->seed, QUEUES);
+    rn_sim_link *links[] = {&plan->client_link, &plan->worker_link};
+    for (size_t i = 0; i < sizeof links / sizeof links[0]; i++) {
+        if (links[i]->rate_bps > 0 && chance(&random, 0.5)) {
+            links[i]->queue_bytes = scaled(&random, 4000, 64000);
+        }
+    }
 }
 
 static void make_stream(rn_sim_random *random, const rn_plan *plan, rn_stream_plan *stream) {
@@ -220,6 +235,44 @@ static void make_faults(rn_plan *plan) {
     }
 }
 
+static void add_fault(rn_plan *plan, const rn_fault *fault) {
+    size_t i = plan->fault_count;
+    if (i == RN_PLAN_FAULTS_MAX) {
+        return;
+    }
+    for (; i > 0 && plan->faults[i - 1].at_ns > fault->at_ns; i--) {
+        plan->faults[i] = plan->faults[i - 1];
+    }
+    plan->faults[i] = *fault;
+    plan->fault_count++;
+}
+
+/* Among the other faults; in few worlds, since streams rarely survive the end of their director. */
+static void make_director_faults(rn_plan *plan) {
+    /* Longer than its drain timeout: it ends by itself; or not: the new one ends it. */
+    const uint64_t drain_max = 8 * RN_SECOND;
+    rn_sim_random random;
+    rn_sim_random_init(&random, plan->seed, DIRECTOR);
+    if (chance(&random, 0.1)) {
+        plan->director_skew_ppm = (int32_t)between(&random, 0, 2000) - 1000;
+    }
+    uint64_t count = chance(&random, 0.2) ? between(&random, 1, 3) : 0;
+    for (uint64_t i = 0; i < count; i++) {
+        rn_fault fault = {.at_ns = between(&random, RN_SIM_START + 500 * RN_MILLISECOND,
+                                           plan->faults_end_ns - RN_MILLISECOND)};
+        uint64_t left = plan->faults_end_ns - fault.at_ns;
+        if (chance(&random, 0.7)) {
+            fault.kind = RN_FAULT_DIRECTOR_HANG;
+            fault.duration_ns = scaled(&random, 5 * RN_MILLISECOND, 4 * RN_SECOND);
+        } else {
+            fault.kind = RN_FAULT_DIRECTOR_DRAIN;
+            fault.duration_ns = between(&random, 100 * RN_MILLISECOND, drain_max);
+        }
+        fault.duration_ns = fault.duration_ns < left ? fault.duration_ns : left;
+        add_fault(plan, &fault);
+    }
+}
+
 void rn_plan_make(rn_plan *plan, uint64_t seed) {
     memset(plan, 0, sizeof *plan);
     plan->seed = seed;
@@ -228,6 +281,8 @@ void rn_plan_make(rn_plan *plan, uint64_t seed) {
     make_paths(plan);
     make_workload(plan);
     make_faults(plan);
+    make_director_faults(plan);
+    make_queues(plan);
 }
 
 void rn_plan_prompt(const rn_plan *plan, size_t stream, char *out, size_t size) {
@@ -273,6 +328,13 @@ static void print_link(const char *name, const rn_sim_link *link, FILE *out) {
             "reordered %.3f\n",
             name, seconds(link->latency_ns) * 1000, seconds(link->jitter_ns) * 1000, link->loss,
             link->duplicate, link->reorder);
+    if (link->rate_bps > 0) {
+        fprintf(out, "    with %.3f Mbit/s", (double)link->rate_bps / 1e6);
+        if (link->queue_bytes > 0) {
+            fprintf(out, ", queue %zu bytes", link->queue_bytes);
+        }
+        fprintf(out, "\n");
+    }
 }
 
 void rn_plan_print(const rn_plan *plan, bool streams, FILE *out) {
@@ -280,6 +342,9 @@ void rn_plan_print(const rn_plan *plan, bool streams, FILE *out) {
             plan->seed, plan->workers, plan->clients, plan->stream_count, plan->fault_count);
     print_link("clients", &plan->client_link, out);
     print_link("workers", &plan->worker_link, out);
+    if (plan->director_skew_ppm != 0) {
+        fprintf(out, "  the director's clock is off by %d ppm\n", (int)plan->director_skew_ppm);
+    }
     for (size_t i = 0; streams && i < plan->stream_count; i++) {
         print_stream(plan, i, out);
     }

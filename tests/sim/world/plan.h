@@ -1,8 +1,9 @@
 /* plan: everything that a simulated world will be asked to do and to bear, grown from one seed.
  *
- * Four independent streams of chance make the shape of the cluster, the paths between its machines,
- * the workload and the faults. So a plan from which faults were struck out (to find the few that
- * matter) still has the same cluster and the same workload. */
+ * Independent streams of chance make the shape of the cluster, the paths between its machines, the
+ * workload, the faults, and what came later: the director's own faults, and small queues. So a plan
+ * from which faults were struck out (to find the few that matter) still has the same cluster and
+ * the same workload. */
 #ifndef RN_TESTS_SIM_WORLD_PLAN_H
 #define RN_TESTS_SIM_WORLD_PLAN_H
 
@@ -37,6 +38,8 @@ enum rn_fault_kind {
     RN_FAULT_CLIENT_KILL,    /* it vanishes for good */
     RN_FAULT_DIRECTOR_KILL,  /* SIGKILL; a new process after `duration_ns` */
     RN_FAULT_DIRECTOR_BLOCK, /* its kernel takes no datagrams */
+    RN_FAULT_DIRECTOR_HANG,  /* SIGSTOP, and SIGCONT after `duration_ns` */
+    RN_FAULT_DIRECTOR_DRAIN, /* SIGTERM; a new process after `duration_ns` */
     RN_FAULT_KINDS
 };
 
@@ -78,6 +81,7 @@ typedef struct rn_plan {
     rn_sim_link client_link;
     rn_sim_link worker_link;
     int32_t skew_ppm[RN_PLAN_WORKERS_MAX]; /* of the workers' clocks */
+    int32_t director_skew_ppm;
     /* Settings of the programs, where they are not the defaults. */
     uint64_t fail_after_ns[RN_PLAN_WORKERS_MAX]; /* 0: never */
     uint64_t recover_after_ns;

@@ -10,6 +10,8 @@
 #define FORGET_FOR (35 * RN_SECOND) /* and a lost farewell was noticed: idle timeout 30 s */
 #define DEADLINE_SLACK (10 * RN_MILLISECOND)
 #define SILENCE_SLACK (750 * RN_MILLISECOND)
+#define AWAKE_SLACK                                                                                \
+    (10 * RN_MILLISECOND) /* a director that hung has looked at its timers by then */
 #define EPOCH_SLACK (300 * RN_MILLISECOND) /* what an old director had sent has arrived by then */
 
 enum {
@@ -125,6 +127,8 @@ static void check_silence(const rn_watch *watch, const rn_relay *relay, size_t w
         return;
     }
     since = relay->assigned_ns > since ? relay->assigned_ns : since;
+    uint64_t woke = watch->cluster->director_woke_ns;
+    since = woke > since ? woke : since;
     if (now > since + director->data.options.detector.bound_ns + SILENCE_SLACK) {
         rn_violate(watch->verdict, "silence", "%s has been silent for %.3f s and keeps its streams",
                    watch->cluster->workers[worker].label,
@@ -292,7 +296,8 @@ void rn_watch_look(rn_watch *watch) {
     for (size_t i = 0; i < watch->plan->clients; i++) {
         check_client(watch, &watch->callers[i]);
     }
-    if (watch->cluster->director != NULL) {
+    if (watch->cluster->director != NULL && !watch->cluster->director_hanging &&
+        rn_sim_now(watch->sim) > watch->cluster->director_woke_ns + AWAKE_SLACK) {
         check_director(watch, watch->cluster->director);
     }
 }

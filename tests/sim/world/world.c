@@ -80,6 +80,15 @@ static bool capacity_is_short(const rn_plan *plan) {
     return total < plan->stream_count;
 }
 
+/* A director that was told to end lets streams go on until its drain timeout, and takes no new
+ * ones. */
+static bool director_drains(const world *w, const rn_caller_stream *stream) {
+    const uint64_t slack = 50 * RN_MILLISECOND; /* what its clock may be off by */
+    uint64_t told = w->cluster.director_term_ns;
+    return told > 0 &&
+           (stream->received == 0 || rn_sim_now(w->sim) + slack >= told + RN_CLUSTER_DRAIN_TIMEOUT);
+}
+
 static bool excused(void *user, const rn_caller_stream *stream, int code, const char *message) {
     world *w = user;
     const rn_caller *caller = stream->caller;
@@ -88,6 +97,9 @@ static bool excused(void *user, const rn_caller_stream *stream, int code, const 
     }
     if (w->closing || w->cluster.director == NULL || w->cluster.directors > stream->directors) {
         return true; /* its director is gone */
+    }
+    if (director_drains(w, stream)) {
+        return true;
     }
     note_deaths(w);
     if (strstr(message, "workers in a row were lost without progress") != NULL) {
