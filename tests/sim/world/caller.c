@@ -134,6 +134,11 @@ static void on_message(rpcnet_call *call, const void *data, size_t len, void *us
     if (stream->plan->slow_ns > 0) {
         stream->held += len;
     }
+    if (stream->held > caller->plan->client_window) {
+        rn_violate(caller->verdict, "bound",
+                   "stream %zu has got %zu bytes that it has not taken, and its window is %" PRIu64,
+                   stream->number, stream->held, caller->plan->client_window);
+    }
 }
 
 /* ---- how it ends ---- */
