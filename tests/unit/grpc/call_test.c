@@ -387,6 +387,33 @@ static void manual_consumption(void **state) {
     }
 }
 
+/* Byte by byte: one below the limit, at it, one above, and so on to the message's end. */
+static void an_unfinished_message_holds_its_share(void **state) {
+    (void)state;
+    enum { LEN = RN_CALL_HOLD_MAX + 100 };
+    pair *p = pair_new(&(fake_options){.chunk = 1});
+    p->options.manual_consume = true;
+    ear *c = open_call(p);
+    pair_run(p);
+    ear *s = &p->served[0];
+    rn_conn *server = fake_link_server(p->link);
+    assert_int_equal(say_bytes(c, LEN), RPCNET_OK);
+    size_t before = 0; /* bytes that came in front of the message's */
+    size_t most = 0;
+    while (s->messages == 0) {
+        assert_true(fake_link_step(p->link));
+        size_t came = fake_stream_delivered(fake_conn_stream(server, 0));
+        size_t held = fake_conn_unconsumed(server);
+        before = held == 0 ? came : before;
+        most = came - before;
+        assert_int_equal(held, most < RN_CALL_HOLD_MAX ? most : RN_CALL_HOLD_MAX);
+    }
+    assert_int_equal(most, LEN);
+    rn_call_consume(s->call, LEN);
+    assert_int_equal(fake_conn_unconsumed(server), 0);
+    pair_del(p);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_unary_call),
@@ -401,6 +428,7 @@ int main(void) {
         cmocka_unit_test(the_end_waits_for_room),
         cmocka_unit_test(half_close_behind_a_kept_message),
         cmocka_unit_test(manual_consumption),
+        cmocka_unit_test(an_unfinished_message_holds_its_share),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
