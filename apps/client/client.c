@@ -7,7 +7,7 @@
 
 #include "base/units.h"
 #include "common/certs.h"
-#include "common/file.h"
+#include "base/file.h"
 #include "common/tokens.h"
 
 enum { LAST_WORDS_MS = 10, TEXT_PATH_MAX = PATH_MAX };

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/file.h"
+#include "base/file.h"
 
 enum {
     SECRET_FILE_MAX = 256, /* bytes; a file of twice 64 digits and white space */

@@ -11,7 +11,7 @@
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
 
-#include "common/file.h"
+#include "base/file.h"
 #include "rpcnet/error.h"
 
 enum { HASH_LEN = 32, DIGITS = 2 * HASH_LEN };

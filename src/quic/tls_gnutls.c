@@ -4,7 +4,6 @@
  * of it and keeps the 1-RTT secrets for the connection: they are what a connection needs to be
  * written down. */
 #include <assert.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 #include <gnutls/x509.h>
 #include <ngtcp2/ngtcp2_crypto_gnutls.h>
 
+#include "base/file.h"
 #include "base/headroom.h"
 #include "quic/tls.h"
 #include "rpcnet/error.h"
@@ -80,24 +80,77 @@ static int read_identity(gnutls_x509_crt_t certificate, char out[RN_TLS_IDENTITY
     }
 }
 
-/* The library does not say why a file cannot be read; the system does. `result` is negative. */
-static const char *why_not_loaded(int result, int error) {
-    if (result != GNUTLS_E_FILE_ERROR || error == 0) {
-        return gnutls_strerror(result);
+/* We read the files ourselves: the library would wait for a FIFO and follow a device without end.
+ * `what` stands before the path in an error. Free it with free_file. */
+static int read_file(const char *what, const char *path, gnutls_datum_t *out,
+                     char error[RN_TLS_ERROR_MAX]) {
+    size_t len = 0;
+    uint8_t *bytes = malloc(RN_FILE_PEM_MAX);
+    *out = (gnutls_datum_t){.data = NULL};
+    if (bytes == NULL) {
+        snprintf(error, RN_TLS_ERROR_MAX, "out of memory");
+        return RPCNET_ERR_MEMORY;
     }
-    return error == EMFILE || error == ENFILE ? rpcnet_strerror(RPCNET_ERR_DESCRIPTORS)
-                                              : strerror(error);
+    int failure = rn_file_read(path, bytes, RN_FILE_PEM_MAX, &len);
+    *out = (gnutls_datum_t){.data = bytes, .size = (unsigned)len};
+    if (failure != 0) {
+        snprintf(error, RN_TLS_ERROR_MAX, "cannot read %s%s: %s", what, path,
+                 rn_file_error(failure));
+        return RPCNET_ERR_TLS;
+    }
+    return RPCNET_OK;
+}
+
+static void free_file(gnutls_datum_t *file) {
+    if (file->data != NULL) {
+        explicit_bzero(file->data, file->size);
+        free(file->data);
+    }
+}
+
+static int load_pair(rn_tls_context *context, const rn_tls_config *config,
+                     char error[RN_TLS_ERROR_MAX]) {
+    gnutls_datum_t certificate;
+    gnutls_datum_t key = {.data = NULL};
+    int result = read_file("certificate ", config->certificate_file, &certificate, error);
+    if (result == RPCNET_OK) {
+        result = read_file("key ", config->key_file, &key, error);
+    }
+    if (result == RPCNET_OK) {
+        int failure = gnutls_certificate_set_x509_key_mem(context->credentials, &certificate, &key,
+                                                          GNUTLS_X509_FMT_PEM);
+        if (failure < 0) {
+            snprintf(error, RN_TLS_ERROR_MAX, "cannot use certificate %s with key %s: %s",
+                     config->certificate_file, config->key_file, gnutls_strerror(failure));
+            result = RPCNET_ERR_TLS;
+        }
+    }
+    free_file(&key);
+    free_file(&certificate);
+    return result;
+}
+
+static int load_ca(rn_tls_context *context, const char *path, char error[RN_TLS_ERROR_MAX]) {
+    gnutls_datum_t file;
+    int result = read_file("CA certificates from ", path, &file, error);
+    if (result == RPCNET_OK) {
+        int found =
+            gnutls_certificate_set_x509_trust_mem(context->credentials, &file, GNUTLS_X509_FMT_PEM);
+        if (found <= 0) {
+            snprintf(error, RN_TLS_ERROR_MAX, "cannot read CA certificates from %s: %s", path,
+                     found < 0 ? gnutls_strerror(found) : "no certificate in it");
+            result = RPCNET_ERR_TLS;
+        }
+    }
+    free_file(&file);
+    return result;
 }
 
 static int load_own(rn_tls_context *context, const rn_tls_config *config,
                     char error[RN_TLS_ERROR_MAX]) {
-    errno = 0;
-    int result = gnutls_certificate_set_x509_key_file(
-        context->credentials, config->certificate_file, config->key_file, GNUTLS_X509_FMT_PEM);
-    if (result < 0) {
-        snprintf(error, RN_TLS_ERROR_MAX, "cannot use certificate %s with key %s: %s",
-                 config->certificate_file, config->key_file, why_not_loaded(result, errno));
-        return RPCNET_ERR_TLS;
+    int result = load_pair(context, config, error);
+    if (result != RPCNET_OK) {
+        return result;
     }
     gnutls_x509_crt_t *chain = NULL;
     unsigned count = 0;
@@ -138,15 +191,7 @@ int rn_tls_context_new(rn_tls_context **out, const rn_tls_config *config,
     context->client_auth = config->client_auth;
     int result = RPCNET_OK;
     if (config->ca_file != NULL) {
-        errno = 0;
-        int found = gnutls_certificate_set_x509_trust_file(context->credentials, config->ca_file,
-                                                           GNUTLS_X509_FMT_PEM);
-        if (found <= 0) {
-            snprintf(error, RN_TLS_ERROR_MAX, "cannot read CA certificates from %s: %s",
-                     config->ca_file,
-                     found < 0 ? why_not_loaded(found, errno) : "no certificate in it");
-            result = RPCNET_ERR_TLS;
-        }
+        result = load_ca(context, config->ca_file, error);
         context->verify = true;
     } else if (config->client_auth == RN_TLS_CLIENT_AUTH_REQUIRED) {
         snprintf(error, RN_TLS_ERROR_MAX, "client certificates are required, but no CA is given");

@@ -648,6 +648,64 @@ class Renewal(AccessTest):
         self.assertEqual(stream.wait(), 0)
         self.cluster.end()
 
+    def test_what_is_no_file_changes_nothing(self):
+        """A FIFO without a writer, a device without end: nobody waits, and nobody reads on."""
+        certs = self.own_certs()
+        tokens = self.cluster.folder / "tokens"
+        tokens.write_text(hashlib.sha256(b"mine").hexdigest() + "\n")
+        token = self.cluster.folder / "token"
+        token.write_text("mine\n")
+        mine = {"environment": {"CONNECTION_SWAP_CERTS_DIR": str(certs)}}
+        inside = ("--certs-dir", certs)
+        director = self.cluster.start_director(*PATIENT, *inside, "--client-tokens", tokens)
+        worker = self.cluster.start_worker("worker-a", *CALM, *inside)
+        stream = self.cluster.start_client("--tokens", "0", "--token-file", token, **mine)
+        stream.wait_tokens(3)
+        for process, path in ((director, certs / "director.key"), (director, certs / "server.crt"),
+                              (director, certs / "ca.crt"), (director, tokens),
+                              (worker, certs / "worker-a.key"), (worker, certs / "worker-a.crt")):
+            kept = path.with_suffix(".kept")
+            path.rename(kept)
+            for put in (os.mkfifo, lambda at: at.symlink_to("/dev/zero")):
+                put(path)
+                self.hang_up(process, rf" ERROR .*err=.*{re.escape(str(path))}: is no regular "
+                                      r"file.* not reloaded; all stays as it was$")
+                stream.wait_tokens(3)
+                path.unlink()
+            kept.rename(path)
+        # What was there before still holds, and good files are taken again.
+        self.assert_clean(self.cluster.start_client(*REQUEST, "--token-file", token, **mine), 5)
+        self.hang_up(director)
+        self.hang_up(worker)
+        stream.wait_tokens(3)
+        stream.signal(signal.SIGINT)
+        self.assertEqual(stream.wait(), 0)
+        summary = stream.summary()
+        self.assertEqual((summary["lost"], summary["duplicated"], summary["connections"]),
+                         (0, 0, 1))
+        self.cluster.end()
+
+    def test_no_start_with_what_is_no_file(self):
+        fifo = self.cluster.folder / "fifo"
+        os.mkfifo(fifo)
+        for path in (fifo, "/dev/zero"):
+            for program, *options in (
+                    ("director", "--ca", path), ("director", "--client-tokens", path),
+                    ("director", "--secret-file", path), ("worker", "--ca", path),
+                    ("worker", "--secret-file", path),
+                    ("director", "--cert", path, "--key", CERTS / "director.key"),
+                    ("director", "--cert", CERTS / "director.crt", "--key", path),
+                    ("client", "--ca", path), ("client", "--token-file", path)):
+                process = self.cluster.run(program, *options)
+                self.assertEqual(process.wait(), 1, options)
+                self.assertRegex(process.err.text(), rf"^{program}: .*{path}: is no regular file")
+        large = self.cluster.folder / "large.crt"
+        large.write_bytes((CERTS / "ca.crt").read_bytes())
+        os.truncate(large, 1 << 40)
+        process = self.cluster.run("client", "--ca", large)
+        self.assertEqual(process.wait(), 1)
+        self.assertRegex(process.err.text(), rf"{large}: File too large$")
+
     def test_warning_before_the_end(self):
         certs = self.own_certs()
         template = ("tls_www_server", 'dns_name = "localhost"', 'ip_address = "127.0.0.1"')

@@ -62,6 +62,9 @@ FORBIDDEN_PREFIX = {
 # The driver lives on these; its state still belongs into objects.
 DRIVERS = {"loop"}
 
+# The one place of the core that reads files (regular ones only, which never make it wait).
+FILE_READERS = {("base", "file"): {"read", "close"}}
+
 FILE_LINES_MAX = 800
 FUNCTION_LINES_MAX = 120
 EXCEPTIONS = pathlib.Path("tests/layering/exceptions.txt")
@@ -315,7 +318,8 @@ def check_symbols(layer, archive, findings):
         checked += 1
         where = f"rn_{layer}({member})"
         if section == "*UND*":
-            kind = None if layer in DRIVERS else forbidden_kind(name)
+            mine = FILE_READERS.get((layer, member.split(".")[0]), ())
+            kind = None if layer in DRIVERS or name.split("@")[0] in mine else forbidden_kind(name)
             if kind:
                 findings.add(where, 0, "symbol", f"calls the {kind} function {name}")
         elif is_writable(section) and name != section:
@@ -389,8 +393,12 @@ RATCHET_CASES = [
     ("src/base/x.c rn_x 130\n", 100, "length"),
 ]
 
-# (layer, C source, the one finding's rule or None)
+# ("layer" or "layer/member", C source, the one finding's rule or None)
 SYMBOL_CASES = [
+    ("base/file", "long read(int, void *, long); long f(void *p) { return read(1, p, 3); }", None),
+    ("base/text", "long read(int, void *, long); long f(void *p) { return read(1, p, 3); }", "symbol"),
+    ("quic/file", "long read(int, void *, long); long f(void *p) { return read(1, p, 3); }", "symbol"),
+    ("base/file", "long write(int, void *, long); long f(void *p) { return write(1, p, 3); }", "symbol"),
     ("base", "static const char *const a[] = {\"b\"}; const char *f(int i) { return a[i]; }", None),
     ("base", "const char *f(void) { return __func__; }", None),
     ("base", "int g = 1; int f(void) { return g; }", "global"),
@@ -443,15 +451,16 @@ def self_test(compiler):
             findings = Findings()
             check_source(root, findings)
             expect((ratchet, lines), rule, findings)
-    for layer, text, rule in SYMBOL_CASES:
+    for place, text, rule in SYMBOL_CASES:
+        layer, _, name = place.partition("/")
         with tempfile.TemporaryDirectory() as directory:
-            source, member, archive = (f"{directory}/x{end}" for end in (".c", ".o", ".a"))
+            source, member, archive = (f"{directory}/{name or 'x'}{end}" for end in (".c", ".o", ".a"))
             pathlib.Path(source).write_text(text, encoding="utf-8")
             subprocess.run([compiler, "-w", "-fPIC", "-fno-builtin", "-c", "-o", member, source], check=True)
             subprocess.run(["ar", "rc", archive, member], check=True)
             findings = Findings()
             check_symbols(layer, archive, findings)
-            expect((layer, text), rule, findings)
+            expect((place, text), rule, findings)
     for line in wrong:
         print(line)
     cases = len(SOURCE_CASES) + len(RATCHET_CASES) + len(SYMBOL_CASES)

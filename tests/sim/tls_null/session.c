@@ -8,6 +8,7 @@
 
 #include <gnutls/gnutls.h>
 
+#include "base/file.h"
 #include "rpcnet/error.h"
 #include "sim/tls_null/internal.h"
 
@@ -15,15 +16,9 @@
 
 /* 0 or a GnuTLS error. */
 static int read_file(const char *path, rn_buffer *out) {
-    uint8_t bytes[RN_PAPER_FILE_MAX + 1];
-    FILE *file = fopen(path, "rb");
-    if (file == NULL) {
-        return GNUTLS_E_FILE_ERROR;
-    }
-    size_t len = fread(bytes, 1, sizeof bytes, file);
-    bool good = ferror(file) == 0 && len <= RN_PAPER_FILE_MAX;
-    (void)fclose(file);
-    if (!good) {
+    uint8_t bytes[RN_PAPER_FILE_MAX];
+    size_t len = 0;
+    if (rn_file_read(path, bytes, sizeof bytes, &len) != 0) {
         return GNUTLS_E_FILE_ERROR;
     }
     return rn_buffer_append(out, bytes, len) == RPCNET_OK ? 0 : GNUTLS_E_MEMORY_ERROR;
