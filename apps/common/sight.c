@@ -1,6 +1,6 @@
 /* sight: libmicrohttpd inside our loop. It has no thread of its own: its epoll descriptor is
  * watched by the loop, and a timer of the env runs it when a connection has been silent for too
- * long. */
+ * long. It knows no limit for a request that comes byte by byte: that one is ours. */
 #include "common/sight.h"
 
 #include <errno.h>
@@ -21,6 +21,12 @@ typedef struct page {
     void *user;
 } page;
 
+/* A connection of the library's. */
+typedef struct visit {
+    int fd; /* the library's; -1: a free place */
+    uint64_t deadline;
+} visit;
+
 struct rn_sight {
     rn_program *program;
     struct MHD_Daemon *daemon;
@@ -30,6 +36,7 @@ struct rn_sight {
     char address[RN_ADDRESS_TEXT_MAX];
     page pages[RN_SIGHT_PAGES_MAX];
     size_t pages_count;
+    visit visits[RN_SIGHT_CONNECTIONS_MAX];
 };
 
 /* ---- the answers ---- */
@@ -38,7 +45,8 @@ struct rn_sight {
 static enum MHD_Result respond(struct MHD_Connection *connection, unsigned status, rn_buffer *body,
                                const char *type) {
     static const char *const fixed[][2] = {{MHD_HTTP_HEADER_CACHE_CONTROL, "no-store"},
-                                           {"X-Content-Type-Options", "nosniff"}};
+                                           {"X-Content-Type-Options", "nosniff"},
+                                           {MHD_HTTP_HEADER_CONNECTION, "close"}};
     struct MHD_Response *response =
         MHD_create_response_from_buffer(body->len, body->data, MHD_RESPMEM_MUST_FREE);
     if (response == NULL) {
@@ -105,6 +113,44 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
 }
 /* NOLINTEND(readability-non-const-parameter) */
 
+/* ---- the time of a request ---- */
+
+static void on_connection(void *user, struct MHD_Connection *connection, void **context,
+                          enum MHD_ConnectionNotificationCode what) {
+    rn_sight *sight = user;
+    visit *found = *context;
+    if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
+        if (found != NULL) {
+            *found = (visit){.fd = -1, .deadline = RN_NEVER};
+        }
+        return;
+    }
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    size_t i = 0;
+    while (i < RN_SIGHT_CONNECTIONS_MAX && sight->visits[i].fd >= 0) {
+        i++;
+    }
+    if (info == NULL || i == RN_SIGHT_CONNECTIONS_MAX) {
+        return; /* it has the limit of silence still */
+    }
+    sight->visits[i].fd = info->connect_fd;
+    sight->visits[i].deadline =
+        rn_env_now(sight->program->env) + RN_SIGHT_REQUEST_SECONDS * RN_SECOND;
+    *context = &sight->visits[i];
+}
+
+/* The library sees the end of the connection when it is run next, and closes it. */
+static void end_late_requests(rn_sight *sight) {
+    uint64_t now = rn_env_now(sight->program->env);
+    for (size_t i = 0; i < RN_SIGHT_CONNECTIONS_MAX; i++) {
+        if (sight->visits[i].deadline <= now) {
+            (void)shutdown(sight->visits[i].fd, SHUT_RDWR);
+            sight->visits[i].deadline = RN_NEVER;
+        }
+    }
+}
+
 static int error_of(int number) {
     switch (number) {
     case EADDRINUSE:
@@ -131,6 +177,9 @@ static void arm(const rn_sight *sight) {
     uint64_t deadline = RN_NEVER;
     if (MHD_get_timeout(sight->daemon, &wait_ms) == MHD_YES) {
         deadline = rn_env_now(env) + (uint64_t)wait_ms * RN_MILLISECOND;
+    }
+    for (size_t i = 0; i < RN_SIGHT_CONNECTIONS_MAX; i++) {
+        deadline = sight->visits[i].deadline < deadline ? sight->visits[i].deadline : deadline;
     }
     env->ops->timer_set(sight->timer, deadline);
 }
@@ -177,6 +226,7 @@ static void run(void *user) {
         pause_listening(sight);
         return;
     }
+    end_late_requests(sight);
     bool was_full = connections(sight) >= RN_SIGHT_CONNECTIONS_MAX;
     (void)MHD_run(sight->daemon);
     /* A full server does not wait for connections; it begins to again only when it is run. */
@@ -193,7 +243,8 @@ static int start_library(rn_sight *sight, int fd) {
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)RN_SIGHT_CONNECTIONS_MAX,
         MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)RN_SIGHT_CONNECTIONS_OF_ONE_MAX,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)RN_SIGHT_TIMEOUT_SECONDS,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)RN_SIGHT_REQUEST_MAX, MHD_OPTION_END);
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, sight, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)RN_SIGHT_REQUEST_MAX, MHD_OPTION_END);
     if (sight->daemon == NULL) {
         /* Whether the socket is still open depends on where it failed. */
         int result = error_of(errno);
@@ -262,6 +313,9 @@ int rn_sight_new(rn_sight **out, rn_program *program, const char *name, const ch
         return rn_program_fail(program, "%s", rpcnet_strerror(RPCNET_ERR_MEMORY));
     }
     sight->program = program;
+    for (size_t i = 0; i < RN_SIGHT_CONNECTIONS_MAX; i++) {
+        sight->visits[i] = (visit){.fd = -1, .deadline = RN_NEVER};
+    }
     result = listen_at(&wanted, &fd, &bound);
     if (result == RPCNET_OK) {
         rn_address_format(&bound, sight->address);

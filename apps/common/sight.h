@@ -1,8 +1,8 @@
 /* sight: a look into a running program: a small HTTP/1.1 server for its metrics and health.
  *
- * It answers GET and HEAD on a loopback TCP address and nothing else; it is for a collector or a
- * person on this machine. The program registers its pages and fills them when they are asked for,
- * in the loop's thread. Everything about HTTP is libmicrohttpd's work. */
+ * It answers GET and HEAD on a loopback TCP address and nothing else, one for each connection; it
+ * is for a collector or a person on this machine. The program registers its pages and fills them
+ * when they are asked for, in the loop's thread. Everything about HTTP is libmicrohttpd's work. */
 #ifndef APPS_COMMON_SIGHT_H
 #define APPS_COMMON_SIGHT_H
 
@@ -15,6 +15,7 @@ enum {
     RN_SIGHT_CONNECTIONS_MAX = 64,        /* more wait in the kernel until one has ended */
     RN_SIGHT_CONNECTIONS_OF_ONE_MAX = 32, /* of one address; more are closed at once */
     RN_SIGHT_TIMEOUT_SECONDS = 5,         /* of silence, then a connection is closed */
+    RN_SIGHT_REQUEST_SECONDS = 10,        /* for request and answer, then likewise */
     RN_SIGHT_REQUEST_MAX = 32 * 1024,     /* bytes of memory for each connection */
     RN_SIGHT_PAGE_MAX = 8 << 20           /* bytes of a page */
 };

@@ -263,6 +263,96 @@ static void test_connections_of_all(void **state) {
     fixture_del(at);
 }
 
+/* ---- time ---- */
+
+/* The env's clock, put forward; what the timer was set to last. */
+static struct {
+    const rn_env_ops *real;
+    uint64_t ahead;
+    uint64_t deadline;
+} skewed;
+
+static uint64_t skewed_now(rn_env *env) {
+    return skewed.real->now(env) + skewed.ahead;
+}
+
+static void skewed_timer_set(rn_timer *timer, uint64_t deadline) {
+    skewed.deadline = deadline;
+    skewed.real->timer_set(timer, deadline == RN_NEVER ? deadline : deadline - skewed.ahead);
+}
+
+static fixture *fixture_with_skew(rn_env_ops *ops) {
+    fixture *at = fixture_new("127.0.0.1:0");
+    rn_env *env = at->program.env;
+    assert_int_equal(rn_sight_add(at->sight, "/page", "text/x", fill, at), RPCNET_OK);
+    skewed.real = env->ops;
+    skewed.ahead = 0;
+    *ops = *env->ops;
+    ops->now = skewed_now;
+    ops->timer_set = skewed_timer_set;
+    env->ops = ops;
+    return at;
+}
+
+static void fixture_del_with_skew(fixture *at) {
+    at->program.env->ops = skewed.real;
+    fixture_del(at);
+}
+
+static bool is_open(int fd) {
+    char byte;
+    return recv(fd, &byte, 1, MSG_DONTWAIT) == -1 && errno == EAGAIN;
+}
+
+static void say(const fixture *at, int fd, const char *text) {
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    run_on(at);
+}
+
+/* Those that are never silent and never done are closed, and others get their places. */
+static void test_time_of_a_request(void **state) {
+    (void)state;
+    rn_env_ops ops;
+    fixture *at = fixture_with_skew(&ops);
+    int slow[RN_SIGHT_CONNECTIONS_OF_ONE_MAX];
+    for (int i = 0; i < RN_SIGHT_CONNECTIONS_OF_ONE_MAX; i++) {
+        slow[i] = connect_from(at, "127.0.0.2");
+        say(at, slow[i], "G");
+    }
+    uint64_t last = rn_env_now(at->program.env) + RN_SIGHT_REQUEST_SECONDS * RN_SECOND;
+    skewed.ahead = (RN_SIGHT_REQUEST_SECONDS - 2) * RN_SECOND;
+    for (int i = 0; i < RN_SIGHT_CONNECTIONS_OF_ONE_MAX; i++) {
+        say(at, slow[i], "E");
+        assert_true(is_open(slow[i]));
+        /* The server will wake by itself, though it has just heard something. */
+        assert_true(skewed.deadline <= last);
+    }
+    skewed.ahead = (RN_SIGHT_REQUEST_SECONDS + 60) * RN_SECOND;
+    say(at, slow[0], "T");
+    run_on(at);
+    for (int i = 0; i < RN_SIGHT_CONNECTIONS_OF_ONE_MAX; i++) {
+        assert_false(is_open(slow[i]));
+    }
+    begins(ask_at(at, connect_from(at, "127.0.0.2"), "GET /page" REST), "HTTP/1.1 200 ");
+    for (int i = 0; i < RN_SIGHT_CONNECTIONS_OF_ONE_MAX; i++) {
+        close(slow[i]);
+    }
+    fixture_del_with_skew(at);
+}
+
+/* A connection is for one request, whatever the client would like: the time is that of both. */
+static void test_one_request(void **state) {
+    (void)state;
+    fixture *at = fixture_new("127.0.0.1:0");
+    assert_int_equal(rn_sight_add(at->sight, "/page", "text/x", fill, at), RPCNET_OK);
+    const char *text = ask(at, "GET /page HTTP/1.1\r\nHost: x\r\nConnection: keep-alive\r\n\r\n");
+    begins(text, "HTTP/1.1 200 ");
+    text = strstr(text, "\r\nConnection: close\r\n");
+    assert_non_null(text);
+    assert_null(strstr(text + 2, "\r\nConnection: "));
+    fixture_del(at);
+}
+
 static void test_addresses(void **state) {
     (void)state;
     static const char *const refused[] = {"0.0.0.0:0",       "192.0.2.1:9100",      "[::]:0",
@@ -319,6 +409,8 @@ int main(void) {
         cmocka_unit_test(test_pages_are_limited),
         cmocka_unit_test(test_connections_of_one_address),
         cmocka_unit_test(test_connections_of_all),
+        cmocka_unit_test(test_time_of_a_request),
+        cmocka_unit_test(test_one_request),
         cmocka_unit_test(test_addresses),
         cmocka_unit_test(test_ipv6),
         cmocka_unit_test(test_deleted_in_use),
