@@ -115,13 +115,17 @@ int rn_settings_derive(rn_settings *settings, const char *name, const char *text
 }
 
 static int unknown_option(rn_settings *settings, rn_bytes name) {
+    static const char *const built_in[] = {"help", "version"};
     char shown[SHOWN_ARGUMENT_MAX];
     char plain[SHOWN_ARGUMENT_MAX];
     const char *closest = NULL;
     size_t distance = SUGGESTION_DISTANCE_MAX + 1;
     rn_text_escape(name, shown, sizeof shown);
+    /* Without a value they end the reading before it comes here. */
+    if (rn_bytes_is(name, built_in[0]) || rn_bytes_is(name, built_in[1])) {
+        return rn_settings_fail(settings, "--%s: takes no value", shown);
+    }
     if (name.len < sizeof plain) {
-        static const char *const built_in[] = {"help", "version"};
         memcpy(plain, name.data, name.len);
         plain[name.len] = '\0';
         for (size_t i = 0; i < settings->spec->count + 2; i++) {

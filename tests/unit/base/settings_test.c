@@ -284,6 +284,8 @@ static const struct {
     {"--user-adr=1.2.3.4:5", "",
      "director: unknown option '--user-adr'; did you mean '--user-addr'? See --help"},
     {"--hepl", "", "director: unknown option '--hepl'; did you mean '--help'? See --help"},
+    {"--help=1", "", "director: --help: takes no value"},
+    {"--version=", "", "director: --version: takes no value"},
     {"--certificate x", "", "director: unknown option '--certificate'; see --help"},
     {"--x", "", "director: unknown option '--x'; see --help"},
     {"--he", "", "director: unknown option '--he'; see --help"},
