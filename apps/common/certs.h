@@ -20,6 +20,7 @@
 enum { RN_ROLE_MAX = 96, RN_LABEL_MAX = 63 };
 
 /* 1 to 63 of A-Z a-z 0-9 . _ - that begin with a letter or digit. */
+#define RN_LABEL_EXPECTED "expected letters, digits and . _ - that begin with a letter or digit"
 bool rn_label_is_valid(const char *label);
 
 /* Looks for a folder `certs` with a ca.crt: in `here`, in the folders above it, then in those above
@@ -52,6 +53,10 @@ typedef struct rn_certs_pair {
  * returns RPCNET_ERR_STATE. */
 int rn_certs_credentials(const rn_certs *certs, rn_program *program, const rn_certs_pair *pair,
                          rpcnet_credentials **out);
+
+/* Is a certificate of `file` (PEM) among the cluster's authorities, too? False also when one of the
+ * files cannot be read. */
+bool rn_certs_is_cluster_ca(const rn_certs *certs, const rn_program *program, const char *file);
 
 /* The cluster's secret, and for a while after a change the one before it. */
 typedef struct rn_secret {

@@ -1,6 +1,7 @@
 /* config: the table of settings. */
 #include "director/config.h"
 
+#include "common/certs.h"
 #include "director/data/data.h"
 #include "grpc/call.h"
 #include "swap/assignment.h"
@@ -36,7 +37,7 @@ static const rn_setting table[] = {
      .variable = "CONNECTION_SWAP_PREFERRED_WORKER",
      .kind = RN_SETTING_TEXT,
      .min = 1,
-     .max = 63,
+     .max = RN_LABEL_MAX,
      .help = "Label of the worker that gets every stream while it is ready. Unset: the one with "
              "the fewest streams.",
      .offset = OFFSET(preferred_worker)},
@@ -333,9 +334,10 @@ static const rn_setting table[] = {
     {.option = "client-tokens",
      .variable = "CONNECTION_SWAP_DIRECTOR_CLIENT_TOKENS",
      .kind = RN_SETTING_PATH,
-     .help = "File of SHA-256 hashes of bearer tokens, one a line, with a name behind it if you "
-             "like: a stream without one of them ends with UNAUTHENTICATED. Unset: everybody may "
-             "open streams.",
+     .help =
+         "File of SHA-256 hashes of bearer tokens, one a line, at most 4096, with a name behind "
+         "it if you like: a stream without one of them ends with UNAUTHENTICATED. Unset: "
+         "everybody may open streams.",
      .offset = OFFSET(client_tokens)},
     RN_COMMON_SECRET(rn_director_config, common),
     RN_COMMON_PROCESS(rn_director_config, common),
@@ -384,6 +386,12 @@ static int check(rn_settings *settings, const rn_director_config *config) {
 static int legacy(rn_settings *settings, void *values) {
     rn_director_config *config = values;
     int result = rn_alias_director(settings, &config->mgmt_alias);
+    if (result == RPCNET_OK && config->preferred_worker != NULL &&
+        !rn_label_is_valid(config->preferred_worker)) {
+        rn_settings_complain(settings, "preferred-worker", settings->error, "%s",
+                             RN_LABEL_EXPECTED);
+        return RPCNET_ERR_ARGUMENT;
+    }
     return result == RPCNET_OK ? check(settings, config) : result;
 }
 

@@ -19,6 +19,15 @@ static int load_tokens(rn_director *d, rn_tokens **out) {
     return rn_program_fail_setting(&d->program, "client-tokens", "cannot use %s: %s", file, error);
 }
 
+static void judge_client_ca(const rn_director *d, const rn_certs *certs) {
+    const char *file = d->config.client_ca;
+    if (file != NULL && rn_certs_is_cluster_ca(certs, &d->program, file)) {
+        RN_WARN(d->program.log, d->program.target,
+                "client-ca is an authority of the cluster: its workers may call as clients; make "
+                "one for clients alone");
+    }
+}
+
 static int load_papers(rn_director *d, const rn_certs *certs, papers *out) {
     rn_certs_pair identity = {.cert = d->config.common.cert,
                               .key = d->config.common.key,
@@ -43,7 +52,9 @@ static int load_papers(rn_director *d, const rn_certs *certs, papers *out) {
     if (result == RPCNET_OK) {
         result = load_tokens(d, &out->tokens);
     }
-    if (result != RPCNET_OK) {
+    if (result == RPCNET_OK) {
+        judge_client_ca(d, certs);
+    } else {
         rpcnet_credentials_del(out->identity);
         rpcnet_credentials_del(out->public);
     }

@@ -159,11 +159,9 @@ static int check(rn_settings *settings, void *values) {
     if (wrong == NULL) {
         return RPCNET_OK;
     }
-    rn_settings_complain(
-        settings, wrong, settings->error, "%s",
-        strcmp(wrong, "label") == 0
-            ? "expected letters, digits and . _ - that begin with a letter or digit"
-            : "expected host or host:port");
+    rn_settings_complain(settings, wrong, settings->error, "%s",
+                         strcmp(wrong, "label") == 0 ? RN_LABEL_EXPECTED
+                                                     : "expected host or host:port");
     return RPCNET_ERR_ARGUMENT;
 }
 

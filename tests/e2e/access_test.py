@@ -311,6 +311,20 @@ class Clients(AccessTest):
                                 *pair(name, clients))
         self.cluster.end()
 
+    def test_client_authority_of_the_cluster(self):
+        """It works, but not without a warning; it may hide among others."""
+        says = r" WARN .*client-ca is an authority of the cluster: "
+        clients = self.client_authority()
+        director = self.cluster.start_director(*PATIENT, "--client-ca", clients / "ca.crt")
+        self.assertIsNone(director.find(says))
+        with open(clients / "ca.crt", "ab") as file:
+            file.write((CERTS / "ca.crt").read_bytes())
+        start = director.said()
+        director.signal(signal.SIGHUP)
+        director.wait_for(says, start)
+        director = self.cluster.start_director(*PATIENT, "--client-ca", CERTS / "ca.crt")
+        self.assertTrue(director.find(says))
+
     def test_client_authority_that_cannot_be_read(self):
         director = self.cluster.run("director", "--client-ca", "/nonexistent/ca.crt")
         self.assertEqual(director.wait(), 1)

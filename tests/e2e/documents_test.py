@@ -8,8 +8,9 @@ import os
 import re
 import shlex
 import signal
+import unittest
 
-from cluster import CERTS, ClusterTest, DocumentedPorts, main
+from cluster import CERTS, SOURCE, ClusterTest, DocumentedPorts, main
 
 ALL = os.environ.get("RPCNET_TEST_ALL") == "1"
 FAIL_AFTER = "15s" if ALL else "1s"
@@ -221,6 +222,24 @@ class OlderNames(ClusterTest):
         self.assertRegex(warnings[0], r"WARN connection_swap::director\] CONNECTION_SWAP_DIRECTOR_"
                                       r"USER_ADDR: wins over the older "
                                       r"CONNECTION_SWAP_DIRECTOR_ADDR$")
+
+
+class Text(unittest.TestCase):
+    def test_every_fence_is_closed(self):
+        """And what opens one is not taken for the end of another."""
+        pages = [page for folder in (".", "docs") for page in (SOURCE / folder).rglob("*.md")
+                 if folder == "docs" or page.parent == SOURCE]
+        self.assertGreater(len(pages), 10)
+        for page in pages:
+            opened = None
+            for number, line in enumerate(page.read_text(encoding="utf-8").split("\n"), 1):
+                match = re.match(r" *```(.*)$", line)
+                if match and opened is None:
+                    opened = number
+                elif match:
+                    self.assertFalse(match.group(1), f"{page}:{number}: {opened} is still open")
+                    opened = None
+            self.assertIsNone(opened, f"{page}:{opened}: this block has no end")
 
 
 if __name__ == "__main__":

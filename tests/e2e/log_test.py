@@ -1,6 +1,9 @@
 """What the lines of the log say, where others have a word in it."""
 
-from cluster import CALM, PATIENT, ClusterTest, main
+import os
+import subprocess
+
+from cluster import CALM, CERTS, PATIENT, ClusterTest, main
 
 
 class Log(ClusterTest):
@@ -17,6 +20,17 @@ class Log(ClusterTest):
         self.director.wait_for(shown + "client opened stream$")
         self.worker.wait_for(shown + "accepted handoff from director$")
         self.cluster.end()
+
+    def test_a_prompt_that_is_not_there(self):
+        """No request yet, and a request whose prompt is empty."""
+        call = [os.environ["RN_PROBE_CALL"], "--target", self.director.user, "--ca",
+                str(CERTS / "ca.crt"), "--name", "localhost", "--path",
+                "/connection_swap.Inference/Generate"]
+        for message, shown in (((), "-"), (("--message", "1001"), '""')):
+            start = self.director.said()
+            subprocess.run([*call, *message], check=False, stdin=subprocess.DEVNULL,
+                           stdout=subprocess.DEVNULL)
+            self.director.wait_for(rf" prompt={shown} client opened stream$", start)
 
     def test_the_end_has_its_own_reason(self):
         client = self.cluster.start_client("--tokens", "0", "--timeout", "300ms")

@@ -74,6 +74,8 @@ class Options(ClusterTest):
             ("worker", "CONNECTION_SWAP_WORKER_USER_ADDR", "127.0.0.1:port"),
             ("worker", "CONNECTION_SWAP_WORKER_ADDR", "127.0.0.1:65000"),
             ("worker", "CONNECTION_SWAP_WORKER_LABEL", "worker/a"),
+            ("director", "CONNECTION_SWAP_PREFERRED_WORKER", "worker/a"),
+            ("director", "CONNECTION_SWAP_PREFERRED_WORKER", "-a"),
             ("worker", "CONNECTION_SWAP_WORKER_FAIL_AFTER", "15"),
             ("worker", "CONNECTION_SWAP_DIRECTOR_MGMT_ADDR", "127.0.0.1"),
             ("worker", "CONNECTION_SWAP_DIRECTOR_TARGET", "127.0.0.1:65535"),
@@ -90,6 +92,7 @@ class Options(ClusterTest):
             self.assertIn("did you mean '--certs-dir'?",
                           self.complaint(2, program, "--cert-dir=x"))
             self.assertIn("unexpected argument 'x'", self.complaint(2, program, "x"))
+            self.assertIn("--help: takes no value", self.complaint(2, program, "--help=1"))
             self.assertIn("'-v'", self.complaint(2, program, "-v"))
             self.assertIn("--ca: ", self.complaint(2, program, "--ca"))
             self.assertIn("--key, too", self.complaint(2, program, "--cert", CERTS / "ca.crt"))

@@ -36,7 +36,7 @@ void rn_log_opened(const rn_relay *relay) {
     rn_log *log = relay->data->env->log;
     if (strcmp(rpcnet_call_path(relay->client), generate) == 0) {
         RN_INFO(log, target, STREAM "prompt=%s client opened stream", STREAM_OF(relay),
-                relay->prompt);
+                relay->prompt[0] != '\0' ? relay->prompt : "-");
     } else {
         RN_INFO(log, target, STREAM "method=%s client opened stream", STREAM_OF(relay),
                 rpcnet_call_path(relay->client));
