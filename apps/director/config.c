@@ -76,7 +76,7 @@ static const rn_setting table[] = {
      .max = 3600 * RN_SECOND,
      .help =
          "A worker that has not answered an assignment for so long has stalled: the stream goes "
-         "to another one.",
+         "to another one. Counts from the client's first message or half close.",
      .offset = OFFSET(assign_timeout_ns)},
     {.option = "max-attempts",
      .variable = "CONNECTION_SWAP_MAX_ATTEMPTS",

@@ -1,7 +1,8 @@
 /* flood_client: many calls whose messages never come whole, to see what the receiver does about its
  * memory.
  *
- *   flood_client --target HOST:PORT --ca FILE [--calls N] [--announced BYTES] [--sent BYTES]
+ *   flood_client --target HOST:PORT --ca FILE [--path /SERVICE/METHOD] [--calls N]
+ *                [--announced BYTES] [--sent BYTES]
  *
  * Each call announces one message of that length and sends so many bytes of it. Prints JSON lines:
  * "status" for each call that ends, "sent" when the others have sent all, and "over" when none is
@@ -30,6 +31,7 @@ typedef struct flooding {
 struct flood {
     const char *target;
     const char *ca;
+    const char *path;
     uint64_t calls;
     uint64_t announced;
     uint64_t to_send;
@@ -113,8 +115,7 @@ static int run(flood *f) {
     int rv = rn_env_timer_new(env, pump, f, &f->timer);
     for (uint64_t i = 0; i < f->calls && rv == RPCNET_OK; i++) {
         f->all[i].of = f;
-        rv = rpcnet_call_new(&f->all[i].call, f->channel, "/connection_swap.Inference/Chat", NULL,
-                             &callbacks, &f->all[i]);
+        rv = rpcnet_call_new(&f->all[i].call, f->channel, f->path, NULL, &callbacks, &f->all[i]);
     }
     if (rv == RPCNET_OK) {
         env->ops->timer_set(f->timer, rn_env_now(env));
@@ -152,6 +153,8 @@ static bool take_options(flood *f, int argc, char *argv[]) {
             f->ca = value;
         } else if (strcmp(argv[i], "--calls") == 0) {
             f->calls = strtoull(value, NULL, 10);
+        } else if (strcmp(argv[i], "--path") == 0) {
+            f->path = value;
         } else if (strcmp(argv[i], "--announced") == 0) {
             f->announced = strtoull(value, NULL, 10);
         } else if (strcmp(argv[i], "--sent") == 0) {
@@ -169,6 +172,7 @@ int main(int argc, char *argv[]) {
         return complain("flood", "no memory");
     }
     f->calls = 1;
+    f->path = "/connection_swap.Inference/Chat";
     f->announced = f->to_send = 1 << 20;
     if (!take_options(f, argc, argv)) {
         return complain("usage", "--target HOST:PORT --ca FILE [--calls N] [--announced BYTES]");

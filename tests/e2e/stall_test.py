@@ -1,9 +1,12 @@
 """The worker lives, but one of its streams does not move: that one is moved, the others stay."""
 
+import os
 import re
 
-from cluster import CALM, main
+from cluster import CALM, CERTS, PROGRAMS, Client, main
 from disturbed import DisturbedTest
+
+PROGRAMS["flood_client"] = os.environ["RN_FLOOD_CLIENT"]
 
 STREAMS = 3
 TOKENS = 200
@@ -39,6 +42,28 @@ class Stall(DisturbedTest):
         self.assertEqual((counted["suspicions_total"], counted["false_suspicions_total"]), (0, 0))
         served = set(re.findall(r"stream\.id=(\d+) .*stream complete$", first.err.text(), re.M))
         self.assertEqual(served, {str(n) for n in range(1, STREAMS + 1)} - {stream})
+        self.cluster.end()
+
+    def test_a_request_that_does_not_come(self):
+        """The headers of calls, half a message of each: it is their client that is slow."""
+        self.start_director(*ATTENTIVE, "--assign-timeout", "200ms")
+        workers = [self.cluster.start_worker(f"worker-{x}", *CALM, "--token-interval", "10ms")
+                   for x in "ab"]
+        slow = self.cluster.run("flood_client", "--target", self.cluster.director.user, "--ca",
+                                CERTS / "ca.crt", "--path", "/connection_swap.Inference/Generate",
+                                "--calls", "4", "--announced", "100", "--sent", "50",
+                                kind=Client, text=None)
+        slow.wait_event("sent")
+        for worker in workers:
+            worker.wait_for("waiting for assignment$")
+        # A second of tokens: five times the timeout.
+        client = self.cluster.start_client(*REQUEST)
+        client.wait_tokens(100)
+        counted = self.metrics()
+        self.assertEqual(counted['assignments_lost_total{reason="stalled"}'], 0)
+        self.assertEqual([e for e in slow.events() if e["event"] == "status"], [])
+        self.interrupt(client)
+        slow.kill()
         self.cluster.end()
 
 

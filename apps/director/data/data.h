@@ -139,6 +139,8 @@ typedef struct rn_relay {
     rn_link *at;         /* whose call it is */
     rn_swap_pair pair;   /* of the call */
     uint64_t assigned_ns;
+    uint64_t asked_ns; /* when the worker had a message of the client, or its half close; RN_NEVER:
+                        * it has neither yet */
     int call_code;    /* with which the call ended, see call_lost */
     bool moved;       /* it is not the stream's first worker */
     uint64_t lost_ns; /* when the last one that served it was lost; RN_NEVER: messages flow */

@@ -20,10 +20,11 @@ static void open_stream(void *user) {
                                       deadline == RPCNET_NO_DEADLINE ? RN_NEVER : deadline));
 }
 
-/* A worker says with its first frame that it has taken the stream, and owes it soon. */
+/* A worker says with its first frame that it has taken the stream, and owes it soon: once it has
+ * something of the request to judge by. Until then it is the client that is slow. */
 static uint64_t assign_deadline(const rn_relay *relay) {
-    return relay->swap.state == RN_SWAP_ASSIGNING
-               ? relay->assigned_ns + relay->data->options.assign_timeout_ns
+    return relay->swap.state == RN_SWAP_ASSIGNING && relay->asked_ns != RN_NEVER
+               ? relay->asked_ns + relay->data->options.assign_timeout_ns
                : RN_NEVER;
 }
 

@@ -199,6 +199,8 @@ static rn_swap_action assign(rn_relay *relay, rn_link *link) {
     rn_swap_stream_assign(&relay->swap, link->worker.id, rn_bytes_text(link->worker.label), credit);
     relay->pair = relay->swap.pair;
     relay->assigned_ns = now;
+    relay->asked_ns =
+        relay->swap.requests.count > 0 || relay->swap.requests.half_closed ? now : RN_NEVER;
     rn_log_assigning(relay, link);
     int result = send_assignment(relay, link);
     relay->at = link;
@@ -277,11 +279,17 @@ static rn_swap_action end_without_memory(rn_relay *relay) {
 static void forward(rn_relay *relay, const rn_swap_action *action) {
     uint8_t frame[RN_FRAME_PREFIX_MAX];
     uint64_t now = rn_env_now(relay->data->env);
+    if (action->kind != RN_SWAP_FORWARD && action->kind != RN_SWAP_FORWARD_HALF_CLOSE) {
+        return;
+    }
+    if (relay->asked_ns == RN_NEVER) {
+        relay->asked_ns = now;
+    }
     if (action->kind == RN_SWAP_FORWARD) {
         rn_pace_client(&relay->pace, true, now);
         size_t len = rn_frame_client_message_prefix(frame, action->sequence, action->payload.len);
         rn_relay_send_up(relay, rn_bytes_of(frame, len), action->payload);
-    } else if (action->kind == RN_SWAP_FORWARD_HALF_CLOSE) {
+    } else {
         rn_pace_client(&relay->pace, false, now);
         rn_relay_send_up(relay, rn_bytes_of(frame, rn_frame_half_close(frame)),
                          rn_bytes_of(NULL, 0));
