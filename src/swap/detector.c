@@ -20,8 +20,12 @@ void rn_detector_config_default(rn_detector_config *config) {
 void rn_detector_init(rn_detector *detector, const rn_detector_config *config, uint64_t now_ns) {
     assert(config->threshold >= 1 && config->threshold <= RN_DETECTOR_THRESHOLD_MAX);
     assert(config->bound_ns <= RN_DETECTOR_BOUND_MAX_NS && config->pause_ns > config->interval_ns);
-    *detector = (rn_detector){
-        .config = config, .first_out = 1, .quiet_since_ns = now_ns, .last_call_ns = now_ns};
+    *detector = (rn_detector){.config = config,
+                              .first_out = 1,
+                              .quiet_since_ns = now_ns,
+                              .last_call_ns = now_ns,
+                              .patience = 1,
+                              .calm_since_ns = now_ns};
 }
 
 static bool is_out(const rn_detector *detector) {
@@ -41,6 +45,7 @@ static void note_call(rn_detector *detector, uint64_t now_ns) {
             *sent_at(detector, n) += shift;
         }
         detector->quiet_since_ns += shift;
+        detector->heard_ns += shift;
     }
     detector->last_call_ns = now_ns;
 }
@@ -99,6 +104,77 @@ static void add_round_trip(rn_detector *detector, uint64_t round_trip_ns) {
     detector->deviation_us = square_root(squares / count);
 }
 
+uint32_t rn_detector_patience(const rn_detector *detector) {
+    bool more = detector->strained && detector->patience < RN_DETECTOR_STRAIN_PATIENCE;
+    return more ? RN_DETECTOR_STRAIN_PATIENCE : detector->patience;
+}
+
+uint64_t rn_detector_bound_ns(const rn_detector *detector) {
+    uint64_t usual = detector->config->bound_ns;
+    uint64_t patient = usual * rn_detector_patience(detector);
+    uint64_t most = usual > RN_DETECTOR_PATIENT_BOUND_NS ? usual : RN_DETECTOR_PATIENT_BOUND_NS;
+    return patient < most ? patient : most;
+}
+
+void rn_detector_strain(rn_detector *detector, bool on) {
+    detector->strained = on;
+}
+
+void rn_detector_heard(rn_detector *detector, uint64_t now_ns) {
+    note_call(detector, now_ns);
+    detector->heard_ns = now_ns;
+}
+
+/* How long a probe may be out until phi reaches `level`. */
+static uint64_t wait_ns(const rn_detector *detector, uint32_t level) {
+    uint64_t deviation_ns = detector->deviation_us * RN_MICROSECOND;
+    if (deviation_ns < detector->config->min_deviation_ns) {
+        deviation_ns = detector->config->min_deviation_ns;
+    }
+    return detector->mean_us * RN_MICROSECOND + deviation_ns / 10000 * deviations_for[level];
+}
+
+static uint64_t later(uint64_t a, uint64_t b) {
+    return a > b ? a : b;
+}
+
+/* Since when phi has counted: only while a probe is out. */
+static uint64_t oldest_ns(const rn_detector *detector) {
+    return later(detector->sent_ns[detector->first_out % RN_DETECTOR_OUTSTANDING],
+                 detector->heard_ns);
+}
+
+/* When silence becomes suspicious: the first of both limits, each multiplied by `patience`. */
+static uint64_t limit_ns(const rn_detector *detector, uint64_t bound_ns, uint32_t patience) {
+    uint64_t bound = later(detector->quiet_since_ns, detector->heard_ns) + bound_ns;
+    if (detector->round_trips < RN_DETECTOR_BOOTSTRAP) {
+        return bound;
+    }
+    uint64_t phi = oldest_ns(detector) + patience * wait_ns(detector, detector->config->threshold);
+    return phi < bound ? phi : bound;
+}
+
+/* Before the reply is counted: has it come as soon as it must without patience? */
+static void note_calm(rn_detector *detector, uint64_t now_ns) {
+    if (now_ns >= limit_ns(detector, detector->config->bound_ns, 1)) {
+        detector->calm_since_ns = now_ns;
+    } else if (now_ns >= detector->calm_since_ns + RN_DETECTOR_CALM_NS) {
+        detector->calm_since_ns = now_ns;
+        detector->patience = detector->patience > 1 ? detector->patience / 2 : 1;
+    }
+}
+
+static void note_false(rn_detector *detector, uint64_t now_ns) {
+    detector->false_suspicions++;
+    detector->calm_since_ns = now_ns;
+    if (now_ns <= detector->excused_ns) {
+        uint32_t twice = 2 * detector->patience;
+        uint32_t least = 2 * RN_DETECTOR_STRAIN_PATIENCE;
+        twice = twice < least ? least : twice;
+        detector->patience = twice < RN_DETECTOR_PATIENCE_MAX ? twice : RN_DETECTOR_PATIENCE_MAX;
+    }
+}
+
 enum rn_detector_reply rn_detector_reply(rn_detector *detector, uint64_t n, uint64_t now_ns) {
     note_call(detector, now_ns);
     if (n == 0 || n > detector->last_sent) {
@@ -108,17 +184,20 @@ enum rn_detector_reply rn_detector_reply(rn_detector *detector, uint64_t n, uint
         return RN_DETECTOR_OLD;
     }
     uint64_t sent_ns = *sent_at(detector, n);
-    if (!detector->suspect) {
+    bool suspect = detector->suspect;
+    if (suspect) {
+        note_false(detector, now_ns);
+    } else {
+        note_calm(detector, now_ns);
         /* What a worker says after it hung tells nothing about its usual round trips. */
         add_round_trip(detector, now_ns > sent_ns ? now_ns - sent_ns : 0);
     }
     detector->first_out = n + 1;
     detector->quiet_since_ns = now_ns;
-    if (!detector->suspect) {
+    if (!suspect) {
         return RN_DETECTOR_ALIVE;
     }
     detector->suspect = false;
-    detector->false_suspicions++;
     return RN_DETECTOR_CLEARED;
 }
 
@@ -126,27 +205,8 @@ void rn_detector_rest(rn_detector *detector) {
     detector->first_out = detector->last_sent + 1;
 }
 
-/* How long a probe may be out until phi reaches `level`. */
-static uint64_t patience_ns(const rn_detector *detector, uint32_t level) {
-    uint64_t deviation_ns = detector->deviation_us * RN_MICROSECOND;
-    if (deviation_ns < detector->config->min_deviation_ns) {
-        deviation_ns = detector->config->min_deviation_ns;
-    }
-    return detector->mean_us * RN_MICROSECOND + deviation_ns / 10000 * deviations_for[level];
-}
-
-static uint64_t oldest_sent_ns(const rn_detector *detector) {
-    return detector->sent_ns[detector->first_out % RN_DETECTOR_OUTSTANDING];
-}
-
-/* When the silence becomes suspicious; only while a probe is out. */
 static uint64_t suspicion_ns(const rn_detector *detector) {
-    uint64_t bound = detector->quiet_since_ns + detector->config->bound_ns;
-    if (detector->round_trips < RN_DETECTOR_BOOTSTRAP) {
-        return bound;
-    }
-    uint64_t phi = oldest_sent_ns(detector) + patience_ns(detector, detector->config->threshold);
-    return phi < bound ? phi : bound;
+    return limit_ns(detector, rn_detector_bound_ns(detector), rn_detector_patience(detector));
 }
 
 bool rn_detector_check(rn_detector *detector, uint64_t now_ns) {
@@ -156,6 +216,8 @@ bool rn_detector_check(rn_detector *detector, uint64_t now_ns) {
     }
     detector->suspect = true;
     detector->suspicions++;
+    /* Later than that, it was stopped rather than late, strain or not. */
+    detector->excused_ns = detector->strained ? now_ns + 2 * rn_detector_bound_ns(detector) : 0;
     return true;
 }
 
@@ -168,9 +230,9 @@ uint32_t rn_detector_phi(const rn_detector *detector, uint64_t now_ns) {
     if (!is_out(detector) || detector->round_trips < RN_DETECTOR_BOOTSTRAP) {
         return 0;
     }
-    uint64_t sent_ns = oldest_sent_ns(detector);
+    uint64_t sent_ns = oldest_ns(detector);
     while (level < RN_DETECTOR_THRESHOLD_MAX && now_ns > sent_ns &&
-           now_ns - sent_ns >= patience_ns(detector, level + 1)) {
+           now_ns - sent_ns >= wait_ns(detector, level + 1)) {
         level++;
     }
     return level;

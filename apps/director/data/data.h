@@ -13,6 +13,9 @@
 
 enum {
     RN_DATA_SCRATCH_KEPT = 64 * 1024, /* memory that stays from one Assignment to the next */
+    /* Moved streams that a worker has not taken yet: with more of them it is late for a reason. One
+     * that fails now and then moves few at a time; a journal is at most 1 MiB by default. */
+    RN_LINK_STRAIN_STREAMS = 16,
     RN_RELAY_METADATA_MAX = 64 * 1024,
     RN_RELAY_MESSAGE_MAX = 4 << 20, /* one message, of a client or to it */
     RN_RELAY_PROMPT_SIZE = 64       /* what the log shows of a prompt, with the NUL */
@@ -105,6 +108,7 @@ typedef struct rn_link {
     rn_deferred check;
     rn_list relays; /* rn_relay.link_entry */
     uint32_t streams;
+    uint32_t untaken; /* of them, moved here and without a frame yet */
 } rn_link;
 
 /* Links follow the snapshot: new workers get one, those of workers that are gone end with their
@@ -116,6 +120,10 @@ rn_link *rn_link_find(const rn_data *data, uint64_t worker);
 struct rn_relay;
 void rn_link_attach(rn_link *link, struct rn_relay *relay);
 void rn_link_detach(rn_link *link, struct rn_relay *relay);
+/* The worker owes a first frame for a stream that came from another worker. */
+void rn_link_await(rn_link *link, struct rn_relay *relay);
+/* It sent a frame of the stream. */
+void rn_link_heard(rn_link *link, struct rn_relay *relay);
 
 /* ---- relay.c: one client stream ---- */
 
@@ -137,13 +145,14 @@ typedef struct rn_relay {
 
     rpcnet_call *worker; /* the present attempt's call; NULL: none */
     rn_link *at;         /* whose call it is */
+    bool untaken;        /* counted in at->untaken */
     rn_swap_pair pair;   /* of the call */
     uint64_t assigned_ns;
     uint64_t asked_ns; /* when the worker had a message of the client, or its half close; RN_NEVER:
                         * it has neither yet */
-    int call_code;    /* with which the call ended, see call_lost */
-    bool moved;       /* it is not the stream's first worker */
-    uint64_t lost_ns; /* when the last one that served it was lost; RN_NEVER: messages flow */
+    int call_code;     /* with which the call ended, see call_lost */
+    bool moved;        /* it is not the stream's first worker */
+    uint64_t lost_ns;  /* when the last one that served it was lost; RN_NEVER: messages flow */
 
     rn_buffer down;    /* messages that the client's ring had no room for: length, bytes */
     rn_buffer up;      /* frames that the worker's ring had no room for, likewise */

@@ -83,10 +83,14 @@ static void probe_reply(rpcnet_call *call, const void *bytes, size_t len, void *
         break;
     case RN_DETECTOR_BOGUS:
         rpcnet_call_cancel(call);
-        break;
+        return;
     case RN_DETECTOR_ALIVE:
     case RN_DETECTOR_OLD:
         break;
+    }
+    if (link->untaken < RN_LINK_STRAIN_STREAMS) {
+        /* Here alone: a worker that has taken the last of them is busy with them all. */
+        rn_detector_strain(&link->detector, false);
     }
 }
 
@@ -277,8 +281,27 @@ void rn_link_attach(rn_link *link, rn_relay *relay) {
     }
 }
 
+static void taken(rn_link *link, rn_relay *relay) {
+    link->untaken -= relay->untaken;
+    relay->untaken = false;
+}
+
+void rn_link_await(rn_link *link, rn_relay *relay) {
+    relay->untaken = true;
+    link->untaken++;
+    if (link->untaken >= RN_LINK_STRAIN_STREAMS) {
+        rn_detector_strain(&link->detector, true);
+    }
+}
+
+void rn_link_heard(rn_link *link, rn_relay *relay) {
+    taken(link, relay);
+    rn_detector_heard(&link->detector, rn_env_now(link->data->env));
+}
+
 void rn_link_detach(rn_link *link, rn_relay *relay) {
     rn_list_remove(&relay->link_entry);
+    taken(link, relay);
     link->streams--;
     if (link->gone && link->streams == 0) {
         /* Not at once: the link may be at work in a caller. */

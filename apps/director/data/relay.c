@@ -28,11 +28,22 @@ static uint64_t assign_deadline(const rn_relay *relay) {
                : RN_NEVER;
 }
 
+/* Streams of a worker that is given time are given as much: it is not one of them that stands
+ * still, it is all. */
+static uint64_t stall_deadline(const rn_relay *relay) {
+    uint64_t deadline = rn_pace_deadline(&relay->pace);
+    if (deadline == RN_NEVER || relay->at == NULL) {
+        return RN_NEVER;
+    }
+    uint64_t more = rn_detector_patience(&relay->at->detector) - 1;
+    return deadline + more * relay->data->options.stall_min_ns;
+}
+
 static void on_timer(void *user) {
     rn_relay *relay = user;
     uint64_t now = rn_env_now(relay->data->env);
     relay->timer_deadline = RN_NEVER;
-    bool stalled = rn_swap_stream_live(&relay->swap) && rn_pace_stalled(&relay->pace, now);
+    bool stalled = rn_swap_stream_live(&relay->swap) && now >= stall_deadline(relay);
     if (stalled || now >= assign_deadline(relay)) {
         rn_relay_lost(relay, RN_SWAP_STALLED);
         return;
@@ -43,7 +54,7 @@ static void on_timer(void *user) {
 void rn_relay_schedule(rn_relay *relay) {
     uint64_t deadline = rn_swap_stream_next_deadline(&relay->swap);
     if (rn_swap_stream_live(&relay->swap)) {
-        uint64_t pace = rn_pace_deadline(&relay->pace);
+        uint64_t pace = stall_deadline(relay);
         deadline = pace < deadline ? pace : deadline;
         uint64_t first = assign_deadline(relay);
         deadline = first < deadline ? first : deadline;

@@ -103,6 +103,7 @@ static void on_frame(rpcnet_call *call, const void *bytes, size_t len, void *use
     rn_worker_frame frame;
     (void)call;
     if (rn_worker_frame_parse(&frame, rn_bytes_of(bytes, len)) == RPCNET_OK) {
+        rn_link_heard(relay->at, relay);
         (void)rn_relay_handle(relay, rn_swap_stream_frame(&relay->swap, now, relay->pair, &frame));
     } else {
         (void)rn_relay_handle(relay, rn_swap_stream_fault(&relay->swap, now, relay->pair,
@@ -205,6 +206,9 @@ static rn_swap_action assign(rn_relay *relay, rn_link *link) {
     int result = send_assignment(relay, link);
     relay->at = link;
     rn_link_attach(link, relay);
+    if (relay->moved && relay->asked_ns != RN_NEVER) {
+        rn_link_await(link, relay);
+    }
     rn_pace_init(&relay->pace, relay->data->options.stall_min_ns, credit > 0, now);
     rn_pace_client(&relay->pace, !relay->swap.requests.half_closed, now);
     if (result != RPCNET_OK) {

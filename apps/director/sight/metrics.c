@@ -129,6 +129,8 @@ static const server_row plain_rows[] = {
     {RN_METRIC_COUNTER, PREFIX "suspicions_total", "Times that a worker did not answer in time."},
     {RN_METRIC_COUNTER, PREFIX "false_suspicions_total",
      "Suspicions of a worker that answered later."},
+    {RN_METRIC_GAUGE, PREFIX "patience_max",
+     "By how much the limits of silence are longer, for the worker with the most."},
     {RN_METRIC_GAUGE, PREFIX "streams_open", "Streams that are open."},
     {RN_METRIC_COUNTER, PREFIX "streams_refused_total",
      "New streams refused because memory was used up."},
@@ -325,6 +327,15 @@ static void put_links(cursor *out) {
     }
 }
 
+static uint64_t patience_max(const rn_data *data) {
+    uint64_t most = 1;
+    for (const rn_list *entry = data->links.next; entry != &data->links; entry = entry->next) {
+        const rn_link *link = RN_CONTAINER_OF(entry, const rn_link, link);
+        most = link->detector.patience > most ? link->detector.patience : most;
+    }
+    return most;
+}
+
 int rn_director_metrics_page(rn_buffer *out, void *user) {
     rn_director_sight *sight = user;
     const rn_data *data = sight->view.data;
@@ -336,6 +347,7 @@ int rn_director_metrics_page(rn_buffer *out, void *user) {
     put(&values, sight->view.access->refused);
     put(&values, data->suspicions);
     put(&values, data->false_suspicions);
+    put(&values, patience_max(data));
     put(&values, data->relays_count);
     put(&values, data->hit.streams_refused);
     put(&values, data->hit.streams_shed);

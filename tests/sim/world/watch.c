@@ -120,7 +120,6 @@ static void check_acknowledged(const rn_watch *watch, const rn_relay *relay, siz
 
 /* A worker that hangs has lost its streams within the bound of its detector. */
 static void check_silence(const rn_watch *watch, const rn_relay *relay, size_t worker) {
-    const rn_director *director = watch->cluster->director;
     uint64_t since = watch->hung_ns[worker];
     uint64_t now = rn_sim_now(watch->sim);
     if (since == 0) {
@@ -129,7 +128,7 @@ static void check_silence(const rn_watch *watch, const rn_relay *relay, size_t w
     since = relay->assigned_ns > since ? relay->assigned_ns : since;
     uint64_t woke = watch->cluster->director_woke_ns;
     since = woke > since ? woke : since;
-    if (now > since + director->data.options.detector.bound_ns + SILENCE_SLACK) {
+    if (now > since + rn_detector_bound_ns(&relay->at->detector) + SILENCE_SLACK) {
         rn_violate(watch->verdict, "silence", "%s has been silent for %.3f s and keeps its streams",
                    watch->cluster->workers[worker].label,
                    (double)(now - since) / (double)RN_SECOND);

@@ -243,6 +243,129 @@ static void a_rest_is_no_silence(void **state) {
     assert_int_equal(rn_detector_reply(&detector, n, now), RN_DETECTOR_CLEARED);
 }
 
+/* The worker is suspected under strain and answers `late_ns` behind that. */
+static void late_under_strain(uint64_t late_ns) {
+    rn_detector_strain(&detector, true);
+    uint64_t seen = silence();
+    now = seen + late_ns;
+    assert_int_equal(rn_detector_reply(&detector, detector.last_sent, now), RN_DETECTOR_CLEARED);
+    rn_detector_strain(&detector, false);
+    now += config.interval_ns;
+}
+
+static void a_frame_is_heard_like_a_reply(void **state) {
+    (void)state;
+    answered(20, 1 * MS);
+    uint64_t n = rn_detector_probe(&detector, now);
+    /* The reply stands behind a burst, whose streams begin one by one. */
+    for (unsigned i = 0; i < 100; i++) {
+        now += 25 * MS;
+        assert_false(rn_detector_check(&detector, now));
+        rn_detector_heard(&detector, now);
+    }
+    /* The limits of phi and, with little known, of the bound count from the last of them. */
+    assert_true(rn_detector_deadline(&detector) == now + 1 * MS + 20 * MS / 10000 * 56120);
+    assert_int_equal(rn_detector_phi(&detector, now), 0);
+    assert_int_equal(rn_detector_reply(&detector, n, now), RN_DETECTOR_ALIVE);
+    begin(NULL);
+    rn_detector_probe(&detector, now);
+    rn_detector_heard(&detector, now + 9 * MS);
+    assert_true(rn_detector_deadline(&detector) == now + 9 * MS + 250 * MS);
+}
+
+static void a_frame_ends_no_suspicion(void **state) {
+    (void)state;
+    silence();
+    rn_detector_heard(&detector, now);
+    assert_true(detector.suspect);
+    assert_true(rn_detector_deadline(&detector) == RN_NEVER);
+}
+
+static void strain_makes_patient(void **state) {
+    (void)state;
+    assert_true(rn_detector_bound_ns(&detector) == 250 * MS);
+    rn_detector_strain(&detector, true);
+    assert_true(rn_detector_bound_ns(&detector) == 1000 * MS);
+    assert_true(silence() == START - 25 * MS + 25 * MS + 1000 * MS);
+    begin(NULL);
+    answered(RN_DETECTOR_BOOTSTRAP, 1 * MS);
+    uint64_t first_silent = now;
+    rn_detector_strain(&detector, true);
+    assert_true(silence() == first_silent + 4 * (1 * MS + 20 * MS / 10000 * 56120));
+    assert_int_equal(detector.patience, 1); /* it may be dead */
+}
+
+static void a_suspicion_under_strain_that_was_false(void **state) {
+    (void)state;
+    answered(20, 1 * MS);
+    late_under_strain(100 * MS);
+    assert_int_equal(detector.patience, 8);
+    assert_true(rn_detector_bound_ns(&detector) == 2000 * MS);
+    uint64_t first_silent = now;
+    late_under_strain(100 * MS);
+    assert_true(now > first_silent + 8 * (1 * MS + 20 * MS / 10000 * 56120));
+    assert_int_equal(detector.patience, 16);
+    assert_true(rn_detector_bound_ns(&detector) == 4000 * MS);
+    late_under_strain(100 * MS);
+    assert_int_equal(detector.patience, RN_DETECTOR_PATIENCE_MAX);
+}
+
+static void patience_ends_with_calm(void **state) {
+    (void)state;
+    answered(20, 1 * MS);
+    late_under_strain(100 * MS);
+    const unsigned calm = (unsigned)(RN_DETECTOR_CALM_NS / config.interval_ns);
+    answered(calm, 1 * MS);
+    assert_int_equal(detector.patience, 4);
+    /* A reply that needed it: the calm begins anew. */
+    uint64_t n = rn_detector_probe(&detector, now);
+    now += 75 * MS;
+    rn_detector_check(&detector, now);
+    now += 75 * MS;
+    assert_false(rn_detector_check(&detector, now));
+    assert_int_equal(rn_detector_reply(&detector, n, now), RN_DETECTOR_ALIVE);
+    uint64_t needed = now;
+    answered(calm, 1 * MS);
+    assert_int_equal(detector.patience, 4);
+    answered(1, 1 * MS);
+    assert_int_equal(detector.patience, 2);
+    assert_true(now - needed >= RN_DETECTOR_CALM_NS);
+    answered(3 * calm, 1 * MS);
+    assert_int_equal(detector.patience, 1);
+    answered(2, 1 * MS);
+    uint64_t first_silent = now;
+    assert_true(silence() <= first_silent + 250 * MS);
+}
+
+/* One that is stopped again and again is found as soon each time, however soon it goes on. */
+static void stops_make_nobody_patient(void **state) {
+    (void)state;
+    for (unsigned i = 0; i < 50; i++) {
+        answered(12, 1 * MS);
+        uint64_t heard = now - 24 * MS;
+        uint64_t seen = silence();
+        assert_true(seen <= heard + 250 * MS);
+        now = seen + 2 * MS;
+        rn_detector_reply(&detector, detector.last_sent, now);
+        now += config.interval_ns;
+        assert_int_equal(detector.patience, 1);
+    }
+    /* Nor does one that was stopped under strain, and not for a moment. */
+    late_under_strain(2 * 1000 * MS + 1);
+    assert_int_equal(detector.patience, 1);
+    late_under_strain(2 * 1000 * MS);
+    assert_int_equal(detector.patience, 8);
+}
+
+static void patience_has_a_longest_bound(void **state) {
+    (void)state;
+    config.bound_ns = 2 * RN_SECOND;
+    rn_detector_strain(&detector, true);
+    assert_true(rn_detector_bound_ns(&detector) == 4 * RN_SECOND);
+    config.bound_ns = 60 * RN_SECOND;
+    assert_true(rn_detector_bound_ns(&detector) == 60 * RN_SECOND);
+}
+
 /* On a healthy, jittery link nothing is suspected; a death is always seen within the bound. */
 static void random_links(void **state) {
     (void)state;
@@ -283,6 +406,13 @@ int main(void) {
         TEST(a_pause_of_our_own_is_no_silence),
         TEST(the_length_of_a_pause),
         TEST(a_rest_is_no_silence),
+        TEST(a_frame_is_heard_like_a_reply),
+        TEST(a_frame_ends_no_suspicion),
+        TEST(strain_makes_patient),
+        TEST(a_suspicion_under_strain_that_was_false),
+        TEST(patience_ends_with_calm),
+        TEST(stops_make_nobody_patient),
+        TEST(patience_has_a_longest_bound),
         TEST(random_links),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
