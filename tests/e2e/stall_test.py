@@ -45,8 +45,9 @@ class Stall(DisturbedTest):
         self.cluster.end()
 
     def test_a_request_that_does_not_come(self):
-        """The headers of calls, half a message of each: it is their client that is slow."""
-        self.start_director(*ATTENTIVE, "--assign-timeout", "200ms")
+        """The headers of calls, half a message of each: it is their client that is slow. (Its end is
+        noticed by its silence, soon.)"""
+        self.start_director(*ATTENTIVE, "--assign-timeout", "200ms", "--idle-timeout", "2s")
         workers = [self.cluster.start_worker(f"worker-{x}", *CALM, "--token-interval", "10ms")
                    for x in "ab"]
         slow = self.cluster.run("flood_client", "--target", self.cluster.director.user, "--ca",
