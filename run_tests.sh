@@ -62,6 +62,7 @@ export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 export TSAN_OPTIONS=${TSAN_OPTIONS:-second_deadlock_stack=1}
 
 jobs=$(nproc)
+tests=$((2 * jobs)) # at the same time: most of those that take long wait for events
 passed=0 failed=0 skipped=0
 summary=()
 launcher=() # what ctest is run under
@@ -69,8 +70,11 @@ no_tests=--no-tests=error
 if [ -n "$label" ]; then
     no_tests=--no-tests=ignore # a label may be missing in one of the builds
 fi
-# The tests of scripts and sources have the same result in every build, so one runs them.
-compiled=("$no_tests" -LE '^(layering|scripts)$')
+# The tests of scripts and sources have the same result in every build, so one runs them. So does
+# one those with machines of their own, which take long, unless everything is asked for.
+once='layering|scripts'
+$all || once="$once|hosts"
+compiled=("$no_tests" -LE "^($once)\$")
 
 # step NAME COMMAND...: runs a command that is no test run; its failure counts as one.
 step() {
@@ -98,7 +102,7 @@ run() {
     local name=$1 start=$SECONDS log=build/$1/ctest.log status ran bad gone
     shift
     printf '\n== %s: test\n' "$name"
-    "${launcher[@]}" ctest --test-dir "build/$name" -j "$jobs" --timeout 300 --output-on-failure \
+    "${launcher[@]}" ctest --test-dir "build/$name" -j "$tests" --timeout 300 --output-on-failure \
         ${label:+-L "$label"} "$@" </dev/null 2>&1 | tee "$log"
     status=${PIPESTATUS[0]}
     read -r bad ran < <(sed -nE \
