@@ -148,12 +148,15 @@ static int collect(rn_conn *conn, uint8_t *buffer, rn_transmit *out, rn_transmit
     return 0;
 }
 
-static bool closing_flight(rn_conn *conn, rn_transmit *out) {
+/* Copied, because the connection may be gone before the socket takes it. */
+static bool closing_flight(rn_conn *conn, uint8_t *buffer, rn_transmit *out) {
     if (!conn->close_due) {
         return false;
     }
     conn->close_due = false;
     *out = conn->close_transmit;
+    memcpy(buffer, conn->close_packet, conn->close_packet_len);
+    out->data = buffer;
     return true;
 }
 
@@ -164,7 +167,7 @@ bool rn_conn_flight(rn_conn *conn, uint8_t *buffer, rn_transmit *out, rn_transmi
         rn_conn_close_now(conn);
     }
     if (conn->quic == NULL) {
-        return closing_flight(conn, out);
+        return closing_flight(conn, buffer, out);
     }
     int result = conn->reset_lost ? NGTCP2_ERR_NOMEM : collect(conn, buffer, out, carry);
     if (result < 0) {
@@ -172,7 +175,7 @@ bool rn_conn_flight(rn_conn *conn, uint8_t *buffer, rn_transmit *out, rn_transmi
         memset(out, 0, sizeof *out);
         memset(carry, 0, sizeof *carry);
         rn_conn_fail(conn, result);
-        return closing_flight(conn, out);
+        return closing_flight(conn, buffer, out);
     }
     ngtcp2_conn_update_pkt_tx_time(conn->quic, rn_conn_now(conn));
     commit(conn);

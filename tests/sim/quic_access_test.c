@@ -1,59 +1,5 @@
 /* Who is let in: connections of one address, and what was made under the secret before this one. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include "quic/conn_internal.h"
-#include "rpcnet/error.h"
-#include "sim/net.h"
-#include "support/quic_echo.h"
-
-#define SERVER "10.0.0.1"
-#define CLIENT "10.0.0.2"
-#define OTHER "10.0.0.3"
-
-enum { CLIENTS_MAX = 8, NEVER_BY_HANDSHAKES = 1000 };
-
-typedef struct world {
-    rn_sim *sim;
-    rn_env *server_env;
-    rn_env *client_env;
-    rn_env *other_env;
-    rn_echo_server server;
-    rn_echo_client clients[CLIENTS_MAX];
-    size_t count;
-    rn_address address; /* of the server */
-} world;
-
-static void begin(world *w, uint64_t seed) {
-    memset(w, 0, sizeof *w);
-    w->sim = rn_sim_new(rn_sim_seed(seed));
-    w->server_env = rn_sim_host_new(w->sim, SERVER);
-    w->client_env = rn_sim_host_new(w->sim, CLIENT);
-    w->other_env = rn_sim_host_new(w->sim, OTHER);
-}
-
-static void end(world *w) {
-    for (size_t i = 0; i < w->count; i++) {
-        rn_echo_client_stop(&w->clients[i]);
-    }
-    rn_echo_server_stop(&w->server);
-    rn_sim_del(w->sim);
-}
-
-static void start_server(world *w, uint8_t secret, uint8_t previous, const rn_quic_limits *limits) {
-    rn_echo_server_options options = {.certificate = "server",
-                                      .secret_byte = secret,
-                                      .previous_secret_byte = previous,
-                                      .limits = *limits};
-    assert_int_equal(rn_address_parse(&options.bind, SERVER ":61000"), RPCNET_OK);
-    assert_int_equal(rn_echo_server_start(&w->server, w->server_env, RN_TEST_CERTS, &options),
-                     RPCNET_OK);
-    w->address = *rn_port_address(w->server.port);
-}
+#include "access_world.h"
 
 /* A new process behind the same address, which knows nothing but its secrets. */
 static void replace_server(world *w, uint8_t secret, uint8_t previous,
@@ -64,63 +10,9 @@ static void replace_server(world *w, uint8_t secret, uint8_t previous,
     start_server(w, secret, previous, limits);
 }
 
-static rn_echo_client *start_client(world *w, rn_env *env, uint64_t bytes,
-                                    const rn_echo_client *before) {
-    rn_echo_client_options options = {.expect = {.server_name = "localhost"},
-                                      .server = w->address,
-                                      .streams = 1,
-                                      .bytes = bytes,
-                                      .limits = RN_QUIC_LIMITS_DEFAULT};
-    assert_true(w->count < CLIENTS_MAX);
-    rn_echo_client *client = &w->clients[w->count++];
-    if (before != NULL) {
-        assert_true(before->token_len > 0);
-        options.token = before->token;
-        options.token_len = before->token_len;
-    }
-    assert_int_equal(rn_echo_client_start(client, env, RN_TEST_CERTS, &options), RPCNET_OK);
-    return client;
-}
-
-static bool is_settled(void *user) {
-    const rn_echo_client *client = user;
-    return client->done || client->closed;
-}
-
-static bool is_closed(void *user) {
-    return ((const rn_echo_client *)user)->closed;
-}
-
 static bool half_is_echoed(void *user) {
     const rn_echo_client *client = user;
     return client->streams[0].echoed > client->bytes / 2;
-}
-
-static bool has_token(void *user) {
-    const rn_echo_client *client = user;
-    return client->done && client->token_len > 0;
-}
-
-static void run_until(world *w, bool (*done)(void *user), rn_echo_client *client) {
-    assert_true(rn_sim_run_until_done(w->sim, done, client, rn_sim_now(w->sim) + 60 * RN_SECOND));
-}
-
-static const rn_endpoint_stats *stats(const world *w) {
-    return rn_endpoint_get_stats(rn_port_endpoint(w->server.port));
-}
-
-static void serve_one(world *w, rn_env *env) {
-    rn_echo_client *client = start_client(w, env, 100, NULL);
-    run_until(w, is_settled, client);
-    assert_true(client->done);
-}
-
-static void refuse_one(world *w, rn_env *env) {
-    rn_echo_client *client = start_client(w, env, 100, NULL);
-    run_until(w, is_settled, client);
-    assert_true(client->closed);
-    assert_int_equal(client->close.cause, RN_CLOSE_PEER);
-    assert_int_equal(client->close.code, NGTCP2_CONNECTION_REFUSED);
 }
 
 /* ---- connections of one address ---- */
@@ -152,9 +44,28 @@ static void an_address_has_its_limit(void **state) {
     end(&w);
 }
 
-/* ---- connections and handshakes of all together: one below the limit, at it, one above ---- */
+/* The socket takes the last word when nothing else is left of the connection. */
+static void a_close_outlives_its_connection(void **state) {
+    (void)state;
+    const rn_quic_limits limits = RN_QUIC_LIMITS_DEFAULT;
+    world w;
+    begin(&w, 41);
+    start_server(&w, 7, 0, &limits);
+    serve_one(&w, w.client_env);
+    rn_sim_host_block_sends(w.server_env, true);
+    rn_conn_close(w.server.conn, 5, "over");
+    while (stats(&w)->connections > 0) {
+        assert_true(rn_sim_step(w.sim));
+    }
+    assert_false(w.clients[0].closed);
+    rn_sim_host_block_sends(w.server_env, false);
+    run_until(&w, is_closed, &w.clients[0]);
+    assert_int_equal(w.clients[0].close.cause, RN_CLOSE_PEER);
+    assert_int_equal(w.clients[0].close.code, 5);
+    end(&w);
+}
 
-enum { LIMIT = 3 };
+/* ---- connections and handshakes of all together: one below the limit, at it, one above ---- */
 
 /* Starts so many at once; returns how many were refused. */
 static unsigned start_at_once(world *w, size_t count) {
@@ -250,12 +161,13 @@ static void one_for_each_address(void **state) {
 }
 
 static void no_limit(void **state) {
+    enum { CLIENTS = 8 };
     (void)state;
     const rn_quic_limits limits = RN_QUIC_LIMITS_DEFAULT;
     world w;
     begin(&w, 4);
     start_server(&w, 7, 0, &limits);
-    for (size_t i = 0; i < CLIENTS_MAX; i++) {
+    for (size_t i = 0; i < CLIENTS; i++) {
         serve_one(&w, w.client_env);
     }
     assert_int_equal(stats(&w)->retries_sent, 0);
@@ -494,6 +406,7 @@ static void a_worthless_token_proves_nothing(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_address_has_its_limit),
+        cmocka_unit_test(a_close_outlives_its_connection),
         cmocka_unit_test(all_connections_have_their_limit),
         cmocka_unit_test(unfinished_handshakes_have_their_limit),
         cmocka_unit_test(many_unfinished_handshakes_ask_for_retry),
