@@ -231,7 +231,8 @@ typedef struct rpcnet_limits {
     uint64_t connection_window_bytes; /* 16 MiB */
     uint64_t streams_max;             /* open at once, of each connection: 128 */
     size_t connections_max;           /* servers: 20000 */
-    size_t handshakes_max;            /* servers: unfinished at once: 1000 */
+    size_t handshakes_max;            /* servers: unfinished at once: 1000; over it one that is
+                                         1 s old makes room, else the newcomer is refused */
     size_t retry_above;               /* servers: address validation above n handshakes: 100 */
     /* Servers: of one address at once (an IPv6 network of 64 bits counts as one); 0: no limit. More
      * connections are refused (CONNECTION_REFUSED), more calls end with RESOURCE_EXHAUSTED. From
@@ -243,6 +244,9 @@ typedef struct rpcnet_limits {
      * that has forgotten a silent client leaves its server without a way to it. */
     uint64_t keep_alive_calls_ns;
     rpcnet_memory *memory; /* account of what calls hold; NULL: none */
+    /* Servers: of handshakes_max, those of one address, as above; 0: no limit. From half of it on
+     * its newcomers have to be validated first. */
+    size_t handshakes_per_address; /* 0 */
 } rpcnet_limits;
 
 void rpcnet_limits_init(rpcnet_limits *limits);
@@ -389,11 +393,13 @@ typedef struct rpcnet_server_stats {
     uint64_t calls;
     size_t connections_open;
     size_t calls_open;
-    uint64_t connections_refused_of_address; /* of connections_refused: connections_per_address */
-    uint64_t calls_refused_of_address;       /* calls_per_address */
-    uint64_t headers_refused;                /* headers_max */
-    uint64_t messages_refused;               /* a message over receive_max */
-    uint64_t resets_withheld;                /* stateless resets, beyond 1000 in a second */
+    /* Of connections_refused: connections_per_address, handshakes_per_address. */
+    uint64_t connections_refused_of_address;
+    uint64_t calls_refused_of_address; /* calls_per_address */
+    uint64_t headers_refused;          /* headers_max */
+    uint64_t messages_refused;         /* a message over receive_max */
+    uint64_t resets_withheld;          /* stateless resets, beyond 1000 in a second */
+    uint64_t handshakes_evicted;       /* of handshakes_failed: made room for newcomers */
 } rpcnet_server_stats;
 void rpcnet_server_get_stats(const rpcnet_server *server, rpcnet_server_stats *out);
 

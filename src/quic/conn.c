@@ -83,6 +83,7 @@ static rn_conn *conn_alloc(rn_endpoint *endpoint, bool server) {
     conn->resets_wait = !server;
     rn_blocks_init(&conn->blocks, endpoint->config.limits.budget);
     rn_list_init(&conn->link);
+    rn_list_init(&conn->age_link);
     rn_list_init(&conn->ready_link);
     rn_list_init(&conn->streams);
     for (size_t i = 0; i < RN_URGENCY_LEVELS; i++) {
@@ -154,6 +155,10 @@ static void register_conn(rn_conn *conn) {
     endpoint->stats.connections++;
     endpoint->stats.handshakes++;
     conn->handshake_counted = true;
+    conn->begun_ns = rn_conn_now(conn);
+    if (conn->server) {
+        rn_list_append(&endpoint->unfinished, &conn->age_link);
+    }
     rn_conn_wake(conn);
 }
 
@@ -220,6 +225,7 @@ int rn_conn_accept(rn_conn **out, rn_endpoint *endpoint, const rn_accept_info *i
         return result;
     }
     conn->place = info->place;
+    conn->handshake_place = info->handshake_place;
     register_conn(conn);
     *out = conn;
     return RPCNET_OK;
@@ -285,6 +291,17 @@ static void forget_ids(rn_conn *conn) {
     }
 }
 
+void rn_conn_leave_handshake(rn_conn *conn) {
+    if (!conn->handshake_counted) {
+        return;
+    }
+    conn->handshake_counted = false;
+    conn->endpoint->stats.handshakes--;
+    rn_list_remove(&conn->age_link);
+    rn_census_leave(conn->endpoint->handshake_census, conn->handshake_place);
+    conn->handshake_place = NULL;
+}
+
 void rn_conn_del(rn_conn *conn) {
     rn_endpoint *endpoint = conn->endpoint;
     rn_list *link;
@@ -294,9 +311,8 @@ void rn_conn_del(rn_conn *conn) {
     if (rn_list_linked(&conn->link)) {
         endpoint->stats.connections--;
     }
-    if (conn->handshake_counted) {
-        endpoint->stats.handshakes--;
-    }
+    rn_conn_leave_handshake(conn);
+    rn_list_remove(&conn->age_link);
     rn_list_remove(&conn->link);
     rn_list_remove(&conn->ready_link);
     rn_heap_remove(&endpoint->timers, &conn->timer);

@@ -97,8 +97,7 @@ static int handshake_completed(ngtcp2_conn *quic, void *user) {
     rn_endpoint *endpoint = conn->endpoint;
     (void)quic;
     conn->state = RN_CONN_ESTABLISHED;
-    conn->handshake_counted = false;
-    endpoint->stats.handshakes--;
+    rn_conn_leave_handshake(conn);
     endpoint->stats.handshakes_completed++;
     snprintf(conn->peer_identity, sizeof conn->peer_identity, "%s",
              rn_tls_session_peer_identity(conn->tls));

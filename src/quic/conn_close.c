@@ -43,10 +43,10 @@ static void finish(rn_conn *conn, enum rn_conn_state state) {
     memset(&conn->handler, 0, sizeof conn->handler);
     conn->close_asked = true;
     conn->state = state;
-    if (conn->handshake_counted) {
-        conn->handshake_counted = false;
-        conn->endpoint->stats.handshakes--;
-        conn->endpoint->stats.handshakes_failed++;
+    conn->endpoint->stats.handshakes_failed += conn->handshake_counted;
+    rn_conn_leave_handshake(conn);
+    if (conn->server) {
+        rn_list_append(&conn->endpoint->ended, &conn->age_link);
     }
     rn_census_leave(conn->endpoint->census, conn->place);
     conn->place = NULL;

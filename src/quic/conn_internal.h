@@ -82,9 +82,11 @@ struct rn_conn {
     bool server;
     bool heard;             /* a datagram has come */
     bool handshake_counted; /* in rn_endpoint.stats.handshakes */
-    ngtcp2_conn *quic;      /* NULL once closing or draining */
-    rn_blocks blocks;       /* its memory */
-    rn_tls_session *tls;    /* likewise; a server's ends with the handshake */
+    uint64_t begun_ns;
+    rn_list age_link;    /* of an accepted one: rn_endpoint.unfinished, later .ended, or in none */
+    ngtcp2_conn *quic;   /* NULL once closing or draining */
+    rn_blocks blocks;    /* its memory */
+    rn_tls_session *tls; /* likewise; a server's ends with the handshake */
     rn_conn_handler handler;
     void *user;
     char peer_identity[RN_TLS_IDENTITY_MAX];
@@ -92,6 +94,7 @@ struct rn_conn {
     rn_trial trial;
     void *qlog;             /* its record (rn_qlog_sink); NULL: none */
     rn_census_place *place; /* where an accepted one is counted; NULL: nowhere, or no more */
+    rn_census_place *handshake_place; /* likewise, until its handshake is over */
 
     rn_protection protection;
     rn_books books;
@@ -129,13 +132,16 @@ typedef struct rn_accept_info {
     rn_address remote;
     const ngtcp2_cid *original_id; /* set after a Retry: the id before it */
     ngtcp2_token_type token_type;
-    rn_census_place *place; /* becomes the connection's when it is accepted */
+    rn_census_place *place; /* these become the connection's when it is accepted */
+    rn_census_place *handshake_place;
 } rn_accept_info;
 
 int rn_conn_accept(rn_conn **out, rn_endpoint *endpoint, const rn_accept_info *info);
 int rn_conn_connect(rn_conn **out, rn_endpoint *endpoint, const rn_connect_options *options);
 /* Frees it; the handler is not told. */
 void rn_conn_del(rn_conn *conn);
+/* Its handshake is over, in whatever way. Harmless when it was before. */
+void rn_conn_leave_handshake(rn_conn *conn);
 /* There is something to transmit. */
 void rn_conn_wake(rn_conn *conn);
 /* Sets the timer from what ngtcp2 wants. */
@@ -204,10 +210,13 @@ void rn_conn_answer_closing(rn_conn *conn);
 struct rn_endpoint {
     rn_endpoint_config config;
     rn_secrets secrets;
-    rn_secrets previous; /* if config.has_previous_secret */
-    rn_census *census;   /* of accepted connections; NULL: without limit */
+    rn_secrets previous;         /* if config.has_previous_secret */
+    rn_census *census;           /* of accepted connections; NULL: without limit */
+    rn_census *handshake_census; /* of those that are unfinished; NULL likewise */
     rn_map *conns_by_id;
     rn_list conns;
+    rn_list unfinished; /* accepted ones, the oldest handshake first */
+    rn_list ended;      /* accepted ones that only answer late packets, the first to end first */
     rn_list ready;
     rn_heap timers;
     rn_endpoint_stats stats;

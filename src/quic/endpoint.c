@@ -20,6 +20,8 @@ int rn_endpoint_new(rn_endpoint **out, const rn_endpoint_config *config) {
     rn_tls_context_hold(config->tls);
     endpoint->accepting = config->accept;
     rn_list_init(&endpoint->conns);
+    rn_list_init(&endpoint->unfinished);
+    rn_list_init(&endpoint->ended);
     rn_list_init(&endpoint->ready);
     rn_heap_init(&endpoint->timers);
     endpoint->flight = malloc(RN_FLIGHT_BYTES_MAX + RN_DATAGRAM_MAX);
@@ -32,8 +34,13 @@ int rn_endpoint_new(rn_endpoint **out, const rn_endpoint_config *config) {
         result = endpoint->flight != NULL ? rn_answers_new(&endpoint->answers) : RPCNET_ERR_MEMORY;
     }
     if (result == RPCNET_OK && config->limits.connections_per_address > 0) {
+        /* One more, because a newcomer is counted before another makes room. */
         result = rn_census_new(&endpoint->census, config->limits.connections_per_address,
-                               config->limits.connections_max, seed);
+                               config->limits.connections_max + 1, seed);
+    }
+    if (result == RPCNET_OK && config->limits.handshakes_per_address > 0) {
+        result = rn_census_new(&endpoint->handshake_census, config->limits.handshakes_per_address,
+                               config->limits.handshakes_max + 1, seed);
     }
     if (result == RPCNET_OK) {
         result = rn_secrets_init(&endpoint->secrets, config->secret);
@@ -65,6 +72,7 @@ void rn_endpoint_del(rn_endpoint *endpoint) {
     rn_heap_fini(&endpoint->timers);
     rn_answers_del(endpoint->answers);
     rn_census_del(endpoint->census);
+    rn_census_del(endpoint->handshake_census);
     rn_secrets_fini(&endpoint->secrets);
     rn_secrets_fini(&endpoint->previous);
     rn_tls_context_del(endpoint->config.tls);

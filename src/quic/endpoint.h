@@ -34,13 +34,22 @@ typedef struct rn_quic_limits {
     /* Accepted from one address (see base/census.h) at once; from half of it on its newcomers are
      * asked for Retry, so that forged ones cannot take all places. 0: no limit of its own. */
     size_t connections_per_address;
-    size_t handshakes_max; /* unfinished ones that we accept; more are dropped */
-    size_t retry_above;    /* unfinished handshakes from which on Retry is asked */
+    /* Unfinished ones that we accept. Over it, as over connections_max, a newcomer whose address is
+     * proven takes the place of the oldest unfinished handshake, if that is
+     * RN_HANDSHAKE_PATIENCE_NS old: an honest peer needs less, a silent one would keep it until
+     * handshake_timeout_ns. Else the newcomer is refused. */
+    size_t handshakes_max;
+    /* Of handshakes_max, those of one address; likewise Retry from half of it on. 0: no limit. */
+    size_t handshakes_per_address;
+    size_t retry_above; /* unfinished handshakes from which on Retry is asked */
     /* Where the memory of bidirectional streams is counted, here and above; NULL: nowhere. It
      * outlives the endpoint. */
     rn_budget *budget;
     uint64_t exhausted_code; /* application error of a connection that is closed because of that */
 } rn_quic_limits;
+
+/* The age from which on an unfinished handshake may lose its place. Nanoseconds. */
+#define RN_HANDSHAKE_PATIENCE_NS RN_SECOND
 
 #define RN_QUIC_LIMITS_DEFAULT                                                                     \
     {                                                                                              \
@@ -66,8 +75,9 @@ typedef struct rn_endpoint_stats {
     uint64_t connections_opened;
     uint64_t handshakes_completed;
     uint64_t handshakes_failed;
+    uint64_t handshakes_evicted;             /* of them, those that lost their place */
     uint64_t connections_refused;            /* over a limit, */
-    uint64_t connections_refused_of_address; /* of them, over connections_per_address */
+    uint64_t connections_refused_of_address; /* of them, over one of an address */
     uint64_t retries_sent;
     uint64_t version_negotiations_sent;
     uint64_t stateless_resets_sent;

@@ -60,8 +60,66 @@ static void refuse(rn_endpoint *endpoint, const rn_datagram *datagram,
     rn_answer_close(endpoint, datagram, header, NGTCP2_CONNECTION_REFUSED);
 }
 
+static void leave_censuses(rn_endpoint *endpoint, const rn_accept_info *info) {
+    rn_census_leave(endpoint->census, info->place);
+    rn_census_leave(endpoint->handshake_census, info->handshake_place);
+}
+
+/* Counts a newcomer for its address. */
+static int enter_censuses(rn_endpoint *endpoint, rn_accept_info *info) {
+    int result = RPCNET_OK;
+    if (endpoint->census != NULL) {
+        result = rn_census_enter(endpoint->census, &info->remote, &info->place);
+    }
+    if (result == RPCNET_OK && endpoint->handshake_census != NULL) {
+        result = rn_census_enter(endpoint->handshake_census, &info->remote, &info->handshake_place);
+    }
+    if (result != RPCNET_OK) {
+        leave_censuses(endpoint, info);
+        endpoint->stats.connections_refused_of_address += result == RPCNET_ERR_LIMIT;
+    }
+    return result;
+}
+
+static rn_conn *first_of(const rn_list *list) {
+    return rn_list_empty(list) ? NULL : RN_CONTAINER_OF(list->next, rn_conn, age_link);
+}
+
+static bool handshakes_full(const rn_endpoint *endpoint) {
+    return endpoint->stats.handshakes >= endpoint->config.limits.handshakes_max;
+}
+
+static bool connections_full(const rn_endpoint *endpoint) {
+    return endpoint->stats.connections >= endpoint->config.limits.connections_max;
+}
+
+/* The connection that has to go so that a newcomer finds a place; NULL: there is none. What has
+ * ended and only answers late packets goes first, but where handshakes are what there is too many
+ * of: it is none any more. */
+static rn_conn *find_victim(const rn_endpoint *endpoint) {
+    rn_conn *ended = first_of(&endpoint->ended);
+    rn_conn *oldest = first_of(&endpoint->unfinished);
+    if (!handshakes_full(endpoint) && ended != NULL) {
+        return ended;
+    }
+    bool old =
+        oldest != NULL && rn_endpoint_now(endpoint) - oldest->begun_ns >= RN_HANDSHAKE_PATIENCE_NS;
+    return old ? oldest : NULL;
+}
+
+/* Without a word: who fell silent would not listen, and a flood would be answered. */
+static void evict(rn_endpoint *endpoint, rn_conn *victim) {
+    if (victim->quic != NULL) {
+        endpoint->stats.handshakes_evicted++;
+        rn_conn_abandon(victim, RN_CLOSE_HANDSHAKE_TIMEOUT, "a newcomer needed its place");
+    }
+    rn_conn_del(victim);
+}
+
+/* `victim`: loses its place to this one; NULL: there is room. */
 static void accept_connection(rn_endpoint *endpoint, const rn_datagram *datagram,
-                              const ngtcp2_pkt_hd *header, const token_verdict *verdict) {
+                              const ngtcp2_pkt_hd *header, const token_verdict *verdict,
+                              rn_conn *victim) {
     rn_conn *conn;
     rn_accept_info info = {
         .header = header,
@@ -69,16 +127,15 @@ static void accept_connection(rn_endpoint *endpoint, const rn_datagram *datagram
         .remote = datagram->remote,
         .original_id = verdict->type == NGTCP2_TOKEN_TYPE_RETRY ? &verdict->original_id : NULL,
         .token_type = verdict->type};
-    if (endpoint->census != NULL) {
-        int result = rn_census_enter(endpoint->census, &datagram->remote, &info.place);
-        if (result != RPCNET_OK) {
-            endpoint->stats.connections_refused_of_address += result == RPCNET_ERR_LIMIT;
-            refuse(endpoint, datagram, header);
-            return;
-        }
+    if (enter_censuses(endpoint, &info) != RPCNET_OK) {
+        refuse(endpoint, datagram, header);
+        return;
+    }
+    if (victim != NULL) {
+        evict(endpoint, victim);
     }
     if (rn_conn_accept(&conn, endpoint, &info) != RPCNET_OK) {
-        rn_census_leave(endpoint->census, info.place);
+        leave_censuses(endpoint, &info);
         refuse(endpoint, datagram, header);
         return;
     }
@@ -89,15 +146,19 @@ static void accept_connection(rn_endpoint *endpoint, const rn_datagram *datagram
     rn_conn_receive(conn, datagram);
 }
 
-/* Has the sender's address so many connections that it has to be proven? */
+static bool half_used(const rn_census *census, const rn_address *address) {
+    return census != NULL && rn_census_count(census, address) >= rn_census_each(census) / 2;
+}
+
+/* Has the sender's address so much that it has to be proven? */
 static bool is_crowded(const rn_endpoint *endpoint, const rn_datagram *datagram) {
-    return endpoint->census != NULL && rn_census_count(endpoint->census, &datagram->remote) >=
-                                           rn_census_each(endpoint->census) / 2;
+    return half_used(endpoint->census, &datagram->remote) ||
+           half_used(endpoint->handshake_census, &datagram->remote);
 }
 
 static void receive_initial(rn_endpoint *endpoint, const rn_datagram *datagram) {
-    const rn_quic_limits *limits = &endpoint->config.limits;
     ngtcp2_pkt_hd header;
+    rn_conn *victim = NULL;
     /* The library lets a client with a token choose a shorter id, even an empty one. */
     if (datagram->len < INITIAL_DATAGRAM_MIN ||
         ngtcp2_accept(&header, datagram->data, datagram->len) != 0 ||
@@ -110,17 +171,21 @@ static void receive_initial(rn_endpoint *endpoint, const rn_datagram *datagram) 
         rn_answer_close(endpoint, datagram, &header, NGTCP2_INVALID_TOKEN);
         return;
     }
-    if (endpoint->stats.connections >= limits->connections_max ||
-        endpoint->stats.handshakes >= limits->handshakes_max) {
-        refuse(endpoint, datagram, &header);
-        return;
+    if (handshakes_full(endpoint) || connections_full(endpoint)) {
+        victim = find_victim(endpoint);
+        if (victim == NULL) {
+            refuse(endpoint, datagram, &header);
+            return;
+        }
     }
+    /* Nobody loses a place to a forged address. */
     if (verdict.type == NGTCP2_TOKEN_TYPE_UNKNOWN &&
-        (endpoint->stats.handshakes >= limits->retry_above || is_crowded(endpoint, datagram))) {
+        (victim != NULL || endpoint->stats.handshakes >= endpoint->config.limits.retry_above ||
+         is_crowded(endpoint, datagram))) {
         rn_answer_retry(endpoint, datagram, &header);
         return;
     }
-    accept_connection(endpoint, datagram, &header, &verdict);
+    accept_connection(endpoint, datagram, &header, &verdict, victim);
 }
 
 void rn_endpoint_receive_unknown(rn_endpoint *endpoint, const rn_datagram *datagram,

@@ -34,6 +34,7 @@ void rpcnet_limits_init(rpcnet_limits *limits) {
         .handshakes_max = defaults.handshakes_max,
         .retry_above = defaults.retry_above,
         .connections_per_address = defaults.connections_per_address,
+        .handshakes_per_address = defaults.handshakes_per_address,
         .headers_max = RN_H3_FIELD_SECTION_DEFAULT,
         .keep_alive_calls_ns = defaults.keep_alive_waiting_ns,
     };
@@ -71,6 +72,7 @@ int rn_rpc_take_limits(const rpcnet_limits *in, bool server, rn_quic_limits *out
     out->budget = limits.memory;
     out->exhausted_code = RN_H3_EXCESSIVE_LOAD;
     out->connections_per_address = server ? limits.connections_per_address : 0;
+    out->handshakes_per_address = server ? limits.handshakes_per_address : 0;
     return RPCNET_OK;
 }
 

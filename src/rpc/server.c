@@ -215,5 +215,6 @@ void rpcnet_server_get_stats(const rpcnet_server *server, rpcnet_server_stats *o
                                  .calls_refused_of_address = server->calls_refused,
                                  .headers_refused = server->headers_refused,
                                  .messages_refused = server->messages_refused,
-                                 .resets_withheld = stats->stateless_resets_withheld};
+                                 .resets_withheld = stats->stateless_resets_withheld,
+                                 .handshakes_evicted = stats->handshakes_evicted};
 }

@@ -389,6 +389,7 @@ static void begin(scene *s, uint8_t limits) {
     config.limits.handshakes_max = HANDSHAKES_MAX;
     config.limits.retry_above = limits & 1 ? 0 : HANDSHAKES_MAX;
     config.limits.connections_per_address = limits & 2 ? 3 : 0;
+    config.limits.handshakes_per_address = limits & 2 ? 2 : 0;
     config.has_previous_secret = limits & 4;
     config.env = rn_sim_host_new(s->sim, ARENA_SERVER_HOST);
     assert(rn_endpoint_new(&s->server, &config) == RPCNET_OK);
