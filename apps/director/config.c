@@ -175,8 +175,20 @@ static const rn_setting table[] = {
      .min = 1,
      .max = 1000000,
      .unit = "handshakes",
-     .help = "Unfinished handshakes of clients at once; more are refused.",
+     .help = "Unfinished handshakes of clients at once. Over it the oldest makes room if it is 1 s "
+             "old, else newcomers are refused.",
      .offset = OFFSET(handshakes_max)},
+    {.option = "handshakes-per-address",
+     .variable = "CONNECTION_SWAP_HANDSHAKES_PER_ADDRESS",
+     .kind = RN_SETTING_NUMBER,
+     .value = "64",
+     .max = 1000000,
+     .zero = "no limit",
+     .unit = "handshakes",
+     .help =
+         "Of them, those from one IPv4 address or IPv6 /64 network; more are refused. From half "
+         "of it on a client has to prove its address first (Retry).",
+     .offset = OFFSET(handshakes_per_address)},
     {.option = "connections-per-address",
      .variable = "CONNECTION_SWAP_CONNECTIONS_PER_ADDRESS",
      .kind = RN_SETTING_NUMBER,

@@ -32,6 +32,7 @@ typedef struct rn_director_config {
     uint64_t streams_max;
     uint64_t retry_above;
     uint64_t handshakes_max;
+    uint64_t handshakes_per_address;
     uint64_t connections_per_address;
     uint64_t streams_per_address;
     uint64_t headers_max;

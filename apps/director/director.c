@@ -188,6 +188,7 @@ static int start_user(rn_director *d) {
     options.limits.streams_max = config->streams_max;
     options.limits.retry_above = config->retry_above;
     options.limits.handshakes_max = config->handshakes_max;
+    options.limits.handshakes_per_address = config->handshakes_per_address;
     options.limits.connections_per_address = config->connections_per_address;
     options.limits.calls_per_address = config->streams_per_address;
     options.limits.headers_max = config->headers_max;

@@ -8,7 +8,7 @@
 #include "common/sight.h"
 #include "worker/worker.h"
 
-enum { HTTP_OK = 200, HTTP_UNAVAILABLE = 503, METRICS_MAX = 64, PORTS = 2, SERVER_ROWS = 7 };
+enum { HTTP_OK = 200, HTTP_UNAVAILABLE = 503, METRICS_MAX = 64, PORTS = 2, SERVER_ROWS = 10 };
 
 #define PREFIX "rpcnet_worker_"
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
@@ -47,6 +47,12 @@ static const struct {
     {RN_METRIC_COUNTER, PREFIX "connections_accepted_total", "Connections that were begun."},
     {RN_METRIC_COUNTER, PREFIX "handshakes_completed_total", "TLS handshakes that succeeded."},
     {RN_METRIC_COUNTER, PREFIX "handshakes_failed_total", "TLS handshakes that failed."},
+    {RN_METRIC_COUNTER, PREFIX "handshakes_evicted_total",
+     "Of these, those that made room for newcomers."},
+    {RN_METRIC_COUNTER, PREFIX "connections_refused_total",
+     "Connections refused because of a limit."},
+    {RN_METRIC_COUNTER, PREFIX "connections_refused_of_address_total",
+     "Of these, those refused because their address had too many."},
     {RN_METRIC_COUNTER, PREFIX "datagrams_dropped_total", "Datagrams that belonged to nothing."},
     {RN_METRIC_COUNTER, PREFIX "resets_withheld_total",
      "Stateless resets not sent because there were too many in that second."},
@@ -130,10 +136,13 @@ static void sample_servers(const rn_worker_sight *sight) {
         *sight->servers[0][port] = stats.connections_accepted;
         *sight->servers[1][port] = stats.handshakes_completed;
         *sight->servers[2][port] = stats.handshakes_failed;
-        *sight->servers[3][port] = stats.datagrams_dropped;
-        *sight->servers[4][port] = stats.resets_withheld;
-        *sight->servers[5][port] = stats.calls;
-        *sight->servers[6][port] = stats.connections_open;
+        *sight->servers[3][port] = stats.handshakes_evicted;
+        *sight->servers[4][port] = stats.connections_refused;
+        *sight->servers[5][port] = stats.connections_refused_of_address;
+        *sight->servers[6][port] = stats.datagrams_dropped;
+        *sight->servers[7][port] = stats.resets_withheld;
+        *sight->servers[8][port] = stats.calls;
+        *sight->servers[9][port] = stats.connections_open;
     }
 }
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/units.h"
+#include "common/cluster.h"
 
 static const char service[] = "connection_swap.Inference";
 
@@ -184,6 +185,7 @@ static int listen_at(rn_worker *worker, const char *setting, const char *address
     options.credentials = worker->credentials;
     options.secret = secret->current;
     options.previous_secret = rn_secret_previous(secret);
+    rn_cluster_limits(&options.limits);
     if (streams_max > 0) {
         options.limits.streams_max = streams_max;
     }

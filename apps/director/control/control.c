@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "common/cluster.h"
 #include "rpcnet/error.h"
 
 static void entry_removed(rn_pool_entry *entry, void *user) {
@@ -26,7 +27,9 @@ int rn_control_start(rn_control *control, const rn_control_options *options) {
     server.credentials = options->credentials;
     server.secret = options->secret;
     server.previous_secret = options->previous_secret;
-    server.limits.connections_max = (size_t)2 * RN_POOL_MAX;
+    rn_cluster_limits(&server.limits);
+    /* Handshakes that strangers do not finish leave room for all workers, and as many again. */
+    server.limits.connections_max = (size_t)2 * RN_POOL_MAX + server.limits.handshakes_max;
     /* A worker that has vanished is found by its links; this is for the rest. */
     server.limits.idle_timeout_ns = 10 * RN_SECOND;
     server.limits.keep_alive_ns = 3 * RN_SECOND;

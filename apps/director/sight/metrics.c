@@ -63,12 +63,14 @@ typedef struct server_row {
     const char *help;
 } server_row;
 
-enum { SERVER_ROWS = 14 };
+enum { SERVER_ROWS = 15 };
 
 static const server_row server_rows[SERVER_ROWS] = {
     {RN_METRIC_COUNTER, PREFIX "connections_accepted_total", "Connections that were begun."},
     {RN_METRIC_COUNTER, PREFIX "handshakes_completed_total", "TLS handshakes that succeeded."},
     {RN_METRIC_COUNTER, PREFIX "handshakes_failed_total", "TLS handshakes that failed."},
+    {RN_METRIC_COUNTER, PREFIX "handshakes_evicted_total",
+     "Of these, those that made room for newcomers."},
     {RN_METRIC_COUNTER, PREFIX "connections_refused_total",
      "Connections refused because of a limit."},
     {RN_METRIC_COUNTER, PREFIX "connections_refused_of_address_total",
@@ -97,6 +99,7 @@ static void read_server(const rpcnet_server *server, uint64_t out[SERVER_ROWS]) 
         stats.connections_accepted,
         stats.handshakes_completed,
         stats.handshakes_failed,
+        stats.handshakes_evicted,
         stats.connections_refused,
         stats.connections_refused_of_address,
         stats.calls_refused_of_address,

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "director/config.h"
+#include "director/control/control.h"
 #include "director/data/data.h"
 #include "grpc/call.h"
 #include "swap/assignment.h"
@@ -220,6 +221,29 @@ static void a_worker_takes_so_many_streams(void **state) {
     assert_null(rn_task_refusal(&worker));
 }
 
+/* What docs/limits.md says of the ports inside the cluster. */
+static void assert_cluster_limits(const rpcnet_limits *limits) {
+    assert_int_equal(limits->handshakes_max, 512);
+    assert_int_equal(limits->handshakes_per_address, 128);
+    assert_int_equal(limits->handshake_timeout_ns, 3 * RN_SECOND);
+}
+
+/* Strangers cannot take the places of workers, though the pool be full. */
+static void handshakes_with_the_mgmt_port(void **state) {
+    (void)state;
+    const uint8_t secret[RPCNET_SECRET_LEN] = {0};
+    const rn_control_options options = {
+        .address = "h:1", .secret = secret, .workers_max = RN_POOL_MAX};
+    rn_control control;
+    assert_int_equal(rn_control_start(&control, &options), RPCNET_OK);
+    const rpcnet_limits *limits = &fake_world_get()->servers[0].options.limits;
+    assert_cluster_limits(limits);
+    assert_int_equal(limits->connections_max, 1024);
+    assert_int_equal(limits->connections_max, 2 * RN_POOL_MAX + limits->handshakes_max);
+    rn_control_stop(&control);
+    fake_world_reset();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bounds_of_the_director),
@@ -229,6 +253,7 @@ int main(void) {
         cmocka_unit_test(the_window_of_a_connection),
         cmocka_unit_test(the_pool_has_its_limit),
         cmocka_unit_test(a_worker_takes_so_many_streams),
+        cmocka_unit_test(handshakes_with_the_mgmt_port),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -440,6 +440,17 @@ static void test_end_of_calls(void **state) {
     end_call(call);
 }
 
+/* What docs/limits.md says of both ports. */
+static void test_handshakes(void **state) {
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        const rpcnet_limits *limits = &fake_world_get()->servers[i].options.limits;
+        assert_int_equal(limits->handshakes_max, 512);
+        assert_int_equal(limits->handshakes_per_address, 128);
+        assert_int_equal(limits->handshake_timeout_ns, 3 * RN_SECOND);
+    }
+}
+
 static void test_drain(void **state) {
     fixture *f = *state;
     rn_director_frame assignment;
@@ -736,6 +747,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_direct, setup, teardown),
         cmocka_unit_test_setup_teardown(test_direct_calls_of_others, setup, teardown),
         cmocka_unit_test_setup_teardown(test_end_of_calls, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_handshakes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_drain, setup, teardown),
         cmocka_unit_test_setup_teardown(test_drain_timeout, setup, teardown),
         cmocka_unit_test_setup_teardown(test_chat, setup, teardown),
