@@ -55,7 +55,10 @@ class Tap:
                     self._back(key.fileobj, key.data)
 
     def _on(self):
-        datagram, peer = self._front.recvfrom(READ)
+        try:
+            datagram, peer = self._front.recvfrom(READ, socket.MSG_DONTWAIT)
+        except BlockingIOError:  # its checksum was wrong
+            return
         if self.target is None:
             return
         if peer not in self._backs:
@@ -68,8 +71,9 @@ class Tap:
 
     def _back(self, back, peer):
         try:
-            datagram = back.recv(READ)
-        except ConnectionRefusedError:
+            # What made it readable may be a refusal that a send has heard of meanwhile.
+            datagram = back.recv(READ, socket.MSG_DONTWAIT)
+        except (ConnectionRefusedError, BlockingIOError):
             return
         self.kept_back.append(datagram)
         self._front.sendto(datagram, peer)
