@@ -163,21 +163,21 @@ int rn_send_ring_append(rn_send_ring *ring, const rn_bytes *pieces, size_t count
 }
 
 size_t rn_send_ring_unsent_spans(const rn_send_ring *ring, rn_bytes out[RN_SEND_SPANS_MAX]) {
-    size_t count = 0;
+    size_t spans = 0;
     uint64_t offset = ring->next;
     uint64_t chunk_offset = ring->cursor_offset;
     for (const rn_send_chunk *chunk = ring->cursor;
-         chunk != NULL && offset < ring->end && count < RN_SEND_SPANS_MAX; chunk = chunk->next) {
+         chunk != NULL && offset < ring->end && spans < RN_SEND_SPANS_MAX; chunk = chunk->next) {
         size_t at = (size_t)(offset - chunk_offset);
         size_t n = chunk->size - at;
         if (n > ring->end - offset) {
             n = (size_t)(ring->end - offset);
         }
-        out[count++] = rn_bytes_of(chunk->bytes + at, n);
+        out[spans++] = rn_bytes_of(chunk->bytes + at, n);
         offset += n;
         chunk_offset += chunk->size;
     }
-    return count;
+    return spans;
 }
 
 void rn_send_ring_sent(rn_send_ring *ring, size_t len) {

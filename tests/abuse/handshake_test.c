@@ -160,10 +160,11 @@ static int send_nothing(gnutls_session_t session, gnutls_buffer_t out) {
 }
 
 /* Stands before GnuTLS' function of this name, which ngtcp2's glue calls. */
-int gnutls_session_ext_register(gnutls_session_t session, const char *name, int id,
-                                gnutls_ext_parse_type_t parse_point, gnutls_ext_recv_func receive,
-                                gnutls_ext_send_func send, gnutls_ext_deinit_data_func deinit,
-                                gnutls_ext_pack_func pack, gnutls_ext_unpack_func unpack,
+int gnutls_session_ext_register(gnutls_session_t session, const char *name, int type,
+                                gnutls_ext_parse_type_t parse_point, gnutls_ext_recv_func recv_func,
+                                gnutls_ext_send_func send_func,
+                                gnutls_ext_deinit_data_func deinit_func,
+                                gnutls_ext_pack_func pack_func, gnutls_ext_unpack_func unpack_func,
                                 unsigned flags) {
     int (*real)(gnutls_session_t, const char *, int, gnutls_ext_parse_type_t, gnutls_ext_recv_func,
                 gnutls_ext_send_func, gnutls_ext_deinit_data_func, gnutls_ext_pack_func,
@@ -171,11 +172,12 @@ int gnutls_session_ext_register(gnutls_session_t session, const char *name, int 
     void *symbol = dlsym(RTLD_NEXT, "gnutls_session_ext_register");
     memcpy(&real, &symbol, sizeof real);
     if (registering != NULL && registering->id == 0) {
-        send = send_nothing;
+        send_func = send_nothing;
     } else if (registering != NULL) {
-        id = registering->id;
+        type = registering->id;
     }
-    return real(session, name, id, parse_point, receive, send, deinit, pack, unpack, flags);
+    return real(session, name, type, parse_point, recv_func, send_func, deinit_func, pack_func,
+                unpack_func, flags);
 }
 
 static void missing_transport_parameters(void **state) {

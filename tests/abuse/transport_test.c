@@ -236,7 +236,7 @@ static void windows_that_were_set(void **state) {
     for (unsigned all = SMALL_CONNECTION - 1; all <= SMALL_CONNECTION + 1; all++) {
         unsigned rest = all - SMALL_STREAM; /* on two other streams */
         (void)snprintf(frames, sizeof frames, "0e v0 v%u v1 61 0e v4 v%u v1 61 0e v8 v%u v1 61",
-                       SMALL_STREAM - 1, rest / 2 - 1, rest - rest / 2 - 1);
+                       SMALL_STREAM - 1U, rest / 2 - 1, rest - rest / 2 - 1);
         check_windows(frames, all <= SMALL_CONNECTION);
     }
 }

@@ -151,6 +151,8 @@ void *malloc(size_t size) {
     return library_fails(__builtin_return_address(0)) ? NULL : NEXT(malloc)(size);
 }
 
+/* NOLINTBEGIN(readability-inconsistent-declaration-parameter-name): the header has reserved names
+ */
 void *calloc(size_t count, size_t size) {
     return library_fails(__builtin_return_address(0)) ? NULL : NEXT(calloc)(count, size);
 }
@@ -162,6 +164,7 @@ void *realloc(void *memory, size_t size) {
 void free(void *memory) {
     NEXT(free)(memory);
 }
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */
 
 static int note_library(struct dl_phdr_info *info, size_t size, void *user) {
     const char *names = user;
@@ -262,6 +265,7 @@ uint64_t rn_oom_burst(void) {
 static void say_where(void) {
     char line[256];
     oom.counting = false;
+    /* NOLINTNEXTLINE(bugprone-signal-handler): the program ends here, and needs words for it */
     int len = snprintf(line, sizeof line, "oom: %s, run with allocation %llu failing, burst %llu\n",
                        oom.name, (unsigned long long)oom.first, (unsigned long long)oom.burst);
     if (len > 0 && write(STDERR_FILENO, line, (size_t)len) < 0) {

@@ -385,6 +385,7 @@ static void busy(void *user) {
     world_end(&the);
 }
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): values of an initializer and the name of a function */
 #define SCENARIO(function, kind_of, libraries_of)                                                  \
     static void test_##function##_##kind_of(void **state) {                                        \
         (void)state;                                                                               \
@@ -394,6 +395,7 @@ static void busy(void *user) {
                                    .runs_max = RUNS,                                               \
                                    .run = function});                                              \
     }
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 SCENARIO(whole_life, RN_OOM_OURS, NULL)
 SCENARIO(newcomer, RN_OOM_OURS, NULL)

@@ -205,7 +205,7 @@ static void who_records_changes_nothing(void **state) {
     assert_true(alone.content == watched.content);
     assert_true(alone.trace == watched.trace);
     assert_true(alone.end == watched.end);
-    assert_true(r.begun >= 2 * CLIENTS);
+    assert_true(r.begun >= (size_t)2 * CLIENTS);
     assert_int_equal(r.open, 0);
     assert_true(r.bytes > watched.stats.sent);
 }

@@ -71,7 +71,7 @@ static void each_changed_bit_is_noticed(void **state) {
 
 static void tokens_are_bound(void **state) {
     (void)state;
-    uint8_t keys[2][RN_SECRET_KEY_LEN] = {{1}, {2}};
+    const uint8_t keys[2][RN_SECRET_KEY_LEN] = {{1}, {2}};
     uint8_t bytes[RN_TLS_TOKEN_MAX];
     rn_address here;
     rn_address port;

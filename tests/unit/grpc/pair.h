@@ -243,8 +243,8 @@ static inline ear *open_call_with(pair *p, const rn_call_start *start) {
     }
 
 static inline ear *open_call(pair *p) {
-    rn_call_start start = START_DEFAULT;
-    return open_call_with(p, &start);
+    rn_call_start plain = START_DEFAULT;
+    return open_call_with(p, &plain);
 }
 
 static inline int say(ear *e, const char *text) {
