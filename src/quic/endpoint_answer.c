@@ -104,6 +104,10 @@ void rn_answer_retry(rn_endpoint *endpoint, const rn_datagram *datagram,
                                                      endpoint->config.process, &id) != RPCNET_OK) {
         return;
     }
+    // RFC 9000, section 17.2.5.1: the two must differ. A client that guessed the id gets no answer.
+    if (ngtcp2_cid_eq(&id, &header->dcid)) {
+        return;
+    }
     rn_tls_token_scope scope = {.key = endpoint->secrets.token_key,
                                 .remote = &datagram->remote,
                                 .wall_ns = rn_env_wall(endpoint->config.env)};

@@ -134,7 +134,7 @@ class BadWorker(ClusterTest):
             request = ("--prompt", "the river", "--tokens", str(STOPPED_TOKENS), "--pace", "1us",
                        "--seed", str(LIES_FROM + list(LIES).index(lie)))
             client = self.cluster.start_client(*request)
-            client.wait_tokens(5)
+            client.wait_event("token")
             client.signal(signal.SIGSTOP)
             director.wait_for(f"worker-a broke the protocol: {LIES[lie]}")
             client.signal(signal.SIGCONT)
