@@ -301,6 +301,9 @@ static void retry(scene *s, fuzz_input *input) {
         return;
     }
     ngtcp2_cid_init(&id, id_bytes.data, id_bytes.len < 20 ? id_bytes.len : 20);
+    if (ngtcp2_cid_eq(&id, &header.dcid)) {
+        return; // ngtcp2 would assert: it never writes such a Retry (RFC 9000, section 17.2.5.1)
+    }
     ngtcp2_ssize len = rn_tls_retry_write(out, sizeof out, &header, &id, token);
     if (len > 0) {
         deliver(s, false, 0, rn_bytes_of(out, (size_t)len));
