@@ -104,7 +104,7 @@ void rn_answer_retry(rn_endpoint *endpoint, const rn_datagram *datagram,
                                                      endpoint->config.process, &id) != RPCNET_OK) {
         return;
     }
-    // RFC 9000, section 17.2.5.1: the two must differ. A client that guessed the id gets no answer.
+    /* RFC 9000, section 17.2.5.1: they must differ. A client that guessed it gets no answer. */
     if (ngtcp2_cid_eq(&id, &header->dcid)) {
         return;
     }

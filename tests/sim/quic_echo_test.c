@@ -303,6 +303,34 @@ static void unknown_versions_are_answered(void **state) {
     end(&w);
 }
 
+/* Nobody can foresee the server's id, but with the same seed it is the same (RFC 9000, section
+ * 17.2.5.1: the client's own must not come back). */
+static void retry_does_not_repeat_the_clients_id(void **state) {
+    uint8_t id[RN_CONNECTION_ID_LEN] = {1};
+    (void)state;
+    for (size_t foreseen = 0; foreseen <= 1; foreseen++) {
+        uint8_t initial[1200] = {0xc3, 0, 0, 0, 1, sizeof id};
+        rn_quic_limits limits = RN_QUIC_LIMITS_DEFAULT;
+        limits.retry_above = 0;
+        world w;
+        wire raw;
+        begin(&w, 19, NULL);
+        start_server(&w, &limits);
+        wire_open(&w, &raw);
+        memcpy(initial + 6, id, sizeof id); /* the client's source id is empty */
+        wire_send(&w, &raw, initial, sizeof initial);
+        assert_int_equal(server_stats(&w)->retries_sent, foreseen ? 0 : 1);
+        assert_int_equal(raw.received, foreseen ? 0 : 1);
+        if (!foreseen) {
+            assert_int_equal(raw.bytes[0] & 0xf0, 0xf0);
+            assert_int_equal(raw.bytes[6], sizeof id);
+            memcpy(id, raw.bytes + 7, sizeof id);
+        }
+        w.client_env->ops->udp_close(raw.udp);
+        end(&w);
+    }
+}
+
 static void garbage_is_counted_and_dropped(void **state) {
     (void)state;
     world w;
@@ -643,6 +671,7 @@ int main(void) {
         cmocka_unit_test(retry_proves_the_address),
         cmocka_unit_test(retry_with_loss),
         cmocka_unit_test(unknown_versions_are_answered),
+        cmocka_unit_test(retry_does_not_repeat_the_clients_id),
         cmocka_unit_test(garbage_is_counted_and_dropped),
         cmocka_unit_test(too_many_connections_are_refused),
         cmocka_unit_test(a_close_is_heard),
