@@ -61,7 +61,7 @@ typedef struct rn_udp_handler {
     /* All datagrams of this turn's batch were delivered: the moment to flush. */
     void (*batch_end)(void *user);
     /* A connected socket learnt from the kernel that its peer's port is closed (ICMP port
-     * unreachable). */
+     * unreachable). What the peer had sent before, and had arrived, was received before. */
     void (*unreachable)(void *user);
     /* The socket takes datagrams again after `send` returned RPCNET_ERR_AGAIN. */
     void (*writable)(void *user);

@@ -112,10 +112,11 @@ struct rn_udp {
     bool wildcard; /* bound to no particular address */
     bool closed;
     bool gso;
-    bool blocked;             /* the kernel took no more: waiting for UV_WRITABLE */
-    bool wants_writable;      /* a send was answered with RPCNET_ERR_AGAIN */
-    rn_transmit pending;      /* the rest of a transmit of which a part went out; data owned here */
-    rn_loop_deferred refused; /* calls `unreachable` */
+    bool blocked;          /* the kernel took no more: waiting for UV_WRITABLE */
+    bool wants_writable;   /* a send was answered with RPCNET_ERR_AGAIN */
+    rn_transmit pending;   /* the rest of a transmit of which a part went out; data owned here */
+    bool refused;          /* the kernel said so; told once nothing is left to be received */
+    rn_loop_deferred hear; /* receives, and tells that it was refused */
 };
 
 /* udp.c */

@@ -40,11 +40,8 @@ static bool is_wildcard(const rn_address *address) {
     return IN6_IS_ADDR_UNSPECIFIED(&address->in6.sin6_addr);
 }
 
-static void call_unreachable(rn_loop_deferred *deferred) {
-    rn_udp *udp = RN_CONTAINER_OF(deferred, rn_udp, refused);
-    if (udp->handler.unreachable != NULL) {
-        udp->handler.unreachable(udp->user);
-    }
+static void hear(rn_loop_deferred *deferred) {
+    rn_udp_receive(RN_CONTAINER_OF(deferred, rn_udp, hear));
 }
 
 static void on_poll(uv_poll_t *handle, int status, int events) {
@@ -120,8 +117,8 @@ int rn_udp_open(rn_env *env, const rn_udp_options *options, const rn_udp_handler
     udp->loop = loop;
     udp->handler = *handler;
     udp->user = user;
-    udp->refused.fn = call_unreachable;
-    rn_list_init(&udp->refused.link);
+    udp->hear.fn = hear;
+    rn_list_init(&udp->hear.link);
     int result = open_descriptor(udp, options);
     if (result == RPCNET_OK && uv_poll_init(&loop->uv, &udp->poll, udp->fd) != 0) {
         result = RPCNET_ERR_IO;
@@ -156,7 +153,7 @@ void rn_udp_close(rn_udp *udp) {
     assert(!udp->closed);
     udp->closed = true;
     rn_list_remove(&udp->link);
-    rn_list_remove(&udp->refused.link);
+    rn_list_remove(&udp->hear.link);
     free((void *)udp->pending.data);
     udp->pending.data = NULL;
     uv_close((uv_handle_t *)&udp->poll, on_closed);

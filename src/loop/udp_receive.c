@@ -111,21 +111,37 @@ static size_t deliver(rn_udp *udp, rn_udp_batch *batch, size_t index) {
     return count;
 }
 
+static void tell_refused(rn_udp *udp) {
+    udp->refused = false;
+    rn_list_remove(&udp->hear.link); /* told now, so not again in the next turn */
+    if (udp->handler.unreachable != NULL) {
+        udp->handler.unreachable(udp->user);
+    }
+}
+
 void rn_udp_receive(rn_udp *udp) {
     rn_udp_batch *batch = udp->loop->batch;
     size_t datagrams = 0;
-    int count;
-    do {
-        count = receive_batch(batch, udp->fd);
+    bool more = true;
+    while (more && datagrams < RN_LOOP_UDP_DATAGRAMS && !udp->closed) {
+        int count = receive_batch(batch, udp->fd);
         if (count < 0 && errno == ECONNREFUSED && udp->connected) {
-            rn_list_remove(&udp->refused.link); /* told now, so not again in the next turn */
-            udp->refused.fn(&udp->refused);
+            udp->refused = true; /* what the peer said before it went lies behind this */
+            continue;
         }
+        more = count == RN_LOOP_UDP_BATCH;
         for (int i = 0; i < count && !udp->closed; i++) {
             datagrams += deliver(udp, batch, (size_t)i);
         }
-    } while (count == RN_LOOP_UDP_BATCH && datagrams < RN_LOOP_UDP_DATAGRAMS && !udp->closed);
+    }
     if (datagrams > 0 && !udp->closed && udp->handler.batch_end != NULL) {
         udp->handler.batch_end(udp->user);
+    }
+    if (udp->refused && !udp->closed) {
+        if (more) {
+            rn_loop_defer(udp->loop, &udp->hear);
+        } else {
+            tell_refused(udp);
+        }
     }
 }

@@ -132,7 +132,8 @@ static int send_from(rn_udp *udp, const rn_transmit *transmit, size_t *offset) {
             continue;
         }
         if (error == ECONNREFUSED && udp->connected) {
-            rn_loop_defer(udp->loop, &udp->refused);
+            udp->refused = true;
+            rn_loop_defer(udp->loop, &udp->hear);
             if (!told_refused) {
                 told_refused = true; /* that was the answer to an earlier datagram: try this one */
                 continue;

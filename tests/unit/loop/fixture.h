@@ -66,6 +66,7 @@ typedef struct peer {
     size_t count;
     size_t batches;
     size_t unreachable;
+    size_t before_unreachable; /* datagrams that had come by then */
     size_t writable;
     rn_datagram last;
     size_t lens[PEER_DATAGRAMS_MAX];
@@ -110,6 +111,7 @@ static inline void peer_batch_end(void *user) {
 static inline void peer_unreachable(void *user) {
     peer *at = user;
     at->unreachable++;
+    at->before_unreachable = at->count;
     rn_loop_stop(at->at->loop);
 }
 

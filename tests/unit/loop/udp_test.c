@@ -272,6 +272,43 @@ static void unreachable_is_forgotten_when_closed(void **state) {
     fixture_del(at);
 }
 
+/* A peer says its last words and is gone; one of our datagrams, or two, find its port closed. The
+ * kernel tells of that before it gives the words, to the next receive or to the second send. */
+static void test_last_words(size_t words, size_t segments, size_t sends) {
+    static const uint8_t data[30 * 64];
+    fixture *at = fixture_new((rn_loop_options){0});
+    peer server;
+    peer client;
+    peer_open(&server, at, "127.0.0.1:0", NULL);
+    rn_address address = *peer_address(&server);
+    peer_open(&client, at, NULL, &address);
+    for (size_t i = 0; i < words; i++) {
+        assert_int_equal(
+            peer_send(&server, peer_address(&client), data, 30 * segments, 30, RN_ECN_NOT_ECT),
+            RPCNET_OK);
+    }
+    at->env->ops->udp_close(server.udp);
+    for (size_t i = 0; i < sends; i++) {
+        assert_int_equal(peer_send(&client, &address, "x", 1, 1, 0), RPCNET_OK);
+    }
+    rn_loop_run(at->loop);
+    assert_int_equal(client.before_unreachable, words * segments);
+    assert_int_equal(client.unreachable, 1);
+    fixture_del(at);
+}
+
+static void last_words_are_heard_first(void **state) {
+    enum { SHARE = RN_LOOP_UDP_DATAGRAMS / RN_LOOP_UDP_BATCH };
+    (void)state;
+    for (size_t sends = 1; sends <= 2; sends++) {
+        test_last_words(0, 1, sends);
+        test_last_words(1, 1, sends);
+        test_last_words(RN_LOOP_UDP_BATCH, 1, sends);
+        test_last_words(RN_LOOP_UDP_BATCH + 1, 1, sends);
+        test_last_words(RN_LOOP_UDP_BATCH + 1, SHARE + 1, sends); /* more than one turn takes */
+    }
+}
+
 static void connected_talks_to_its_peer(void **state) {
     (void)state;
     fixture *at = fixture_new((rn_loop_options){0});
@@ -422,6 +459,7 @@ int main(void) {
         cmocka_unit_test(connected_hears_unreachable),
         cmocka_unit_test(unreachable_never_inside_send),
         cmocka_unit_test(unreachable_is_forgotten_when_closed),
+        cmocka_unit_test(last_words_are_heard_first),
         cmocka_unit_test(connected_talks_to_its_peer),
         cmocka_unit_test(close_inside_receive),
         cmocka_unit_test(a_full_socket_is_emptied_in_one_turn),
