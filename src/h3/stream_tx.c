@@ -150,22 +150,14 @@ static void fill_fields(nghttp3_nv *out, const rn_h3_field *fields, size_t count
     }
 }
 
-/* Offers the ring a section of that length, which it refuses, so that it tells of room. */
-static int refuse_section(rn_h3_stream *stream, const rn_h3_field *fields, size_t count,
-                          size_t frame_len) {
-    static const uint8_t zeros[SECTION_OVERHEAD + RN_H3_FIELDS_MAX * FIELD_OVERHEAD];
-    rn_bytes pieces[2 * RN_H3_FIELDS_MAX + 1];
-    size_t used = 0;
-    size_t text = 0;
-    for (size_t i = 0; i < count; i++) {
-        pieces[used++] = fields[i].name;
-        pieces[used++] = fields[i].value;
-        text += fields[i].name.len + fields[i].value.len;
+/* Makes sure that the ring takes the section, or asks it to tell of room. */
+static int reserve_section(rn_h3_stream *stream, const rn_h3_field *fields, size_t count) {
+    size_t frame_len = 0;
+    int rv = measure_fields(stream->session, fields, count, &frame_len);
+    if (rv == RPCNET_OK) {
+        rv = rn_stream_reserve(stream->stream, frame_len);
+        stream->want_room |= rv == RPCNET_ERR_AGAIN;
     }
-    pieces[used++] = rn_bytes_of(zeros, frame_len - text);
-    stream->want_room = true;
-    int rv = rn_stream_write(stream->stream, pieces, used, false);
-    assert(rv != RPCNET_OK);
     return rv;
 }
 
@@ -176,7 +168,6 @@ static int check_sendable(const rn_h3_stream *stream) {
 
 int rn_h3_respond(rn_h3_stream *stream, const rn_h3_field *fields, size_t count, bool end) {
     rn_h3_session *session = stream->session;
-    size_t frame_len = 0;
     int rv = check_sendable(stream);
     if (rv != RPCNET_OK) {
         return rv;
@@ -184,13 +175,9 @@ int rn_h3_respond(rn_h3_stream *stream, const rn_h3_field *fields, size_t count,
     if (stream->headers_sent || !session->server) {
         return RPCNET_ERR_STATE;
     }
-    rv = measure_fields(session, fields, count, &frame_len);
+    rv = reserve_section(stream, fields, count);
     if (rv != RPCNET_OK) {
         return rv;
-    }
-    rv = rn_stream_reserve(stream->stream, frame_len);
-    if (rv != RPCNET_OK) {
-        return rv == RPCNET_ERR_AGAIN ? refuse_section(stream, fields, count, frame_len) : rv;
     }
     nghttp3_nv list[RN_H3_FIELDS_MAX];
     fill_fields(list, fields, count);
@@ -207,7 +194,6 @@ int rn_h3_respond(rn_h3_stream *stream, const rn_h3_field *fields, size_t count,
 
 int rn_h3_trailers(rn_h3_stream *stream, const rn_h3_field *fields, size_t count) {
     rn_h3_session *session = stream->session;
-    size_t frame_len = 0;
     int rv = check_sendable(stream);
     if (rv != RPCNET_OK) {
         return rv;
@@ -215,13 +201,9 @@ int rn_h3_trailers(rn_h3_stream *stream, const rn_h3_field *fields, size_t count
     if (!stream->headers_sent) {
         return RPCNET_ERR_STATE;
     }
-    rv = measure_fields(session, fields, count, &frame_len);
+    rv = reserve_section(stream, fields, count);
     if (rv != RPCNET_OK) {
         return rv;
-    }
-    rv = rn_stream_reserve(stream->stream, frame_len);
-    if (rv != RPCNET_OK) {
-        return rv == RPCNET_ERR_AGAIN ? refuse_section(stream, fields, count, frame_len) : rv;
     }
     nghttp3_nv list[RN_H3_FIELDS_MAX];
     fill_fields(list, fields, count);
@@ -317,20 +299,6 @@ size_t rn_h3_room(const rn_h3_stream *stream) {
     return body_that_fits(rn_stream_room(stream->stream));
 }
 
-/* As refuse_section: the frame as a whole is more than there is room for. */
-static int refuse_body(rn_h3_stream *stream, const rn_bytes *pieces, size_t count) {
-    static const uint8_t header[DATA_HEADER_MAX];
-    rn_bytes offered[RN_H3_PIECES_MAX + 1];
-    offered[0] = rn_bytes_of(header, sizeof header);
-    for (size_t i = 0; i < count; i++) {
-        offered[i + 1] = pieces[i];
-    }
-    stream->want_room = true;
-    int rv = rn_stream_write(stream->stream, offered, count + 1, false);
-    assert(rv != RPCNET_OK);
-    return rv;
-}
-
 static size_t cut_pieces(rn_bytes *out, const rn_bytes *pieces, size_t count, size_t len) {
     size_t used = 0;
     for (size_t i = 0; i < count && len > 0; i++) {
@@ -384,7 +352,8 @@ int rn_h3_send(rn_h3_stream *stream, const rn_bytes *pieces, size_t count, bool 
         *taken = rv == RPCNET_OK ? len : 0;
         return rv;
     }
-    rv = refuse_body(stream, pieces, count);
+    rv = rn_stream_reserve(stream->stream, len + DATA_HEADER_MAX); /* more than there is room for */
+    stream->want_room |= rv == RPCNET_ERR_AGAIN;
     if (rv != RPCNET_ERR_AGAIN || fits < RN_H3_SEND_PART_MIN) {
         return rv;
     }

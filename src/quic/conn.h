@@ -113,7 +113,8 @@ size_t rn_stream_memory(const rn_stream *stream);
 /* How many bytes rn_stream_write takes now. */
 size_t rn_stream_room(const rn_stream *stream);
 /* Takes the memory for `len` more bytes now, so that writing them does not fail for lack of it.
- * RPCNET_ERR_AGAIN (more than there is room for), RPCNET_ERR_MEMORY. */
+ * RPCNET_ERR_AGAIN (more than there is room for; see stream_room), RPCNET_ERR_MEMORY,
+ * RPCNET_ERR_CLOSED (reset, or finished already). */
 int rn_stream_reserve(rn_stream *stream, size_t len);
 /* Copies all the bytes into the stream's ring, where they stay until the peer has acknowledged
  * them, or none: RPCNET_ERR_AGAIN (see stream_room), RPCNET_ERR_MEMORY, RPCNET_ERR_CLOSED (reset,

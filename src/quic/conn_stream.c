@@ -157,23 +157,27 @@ size_t rn_stream_room(const rn_stream *stream) {
     return rn_send_ring_room(&stream->ring);
 }
 
+static bool is_writable(const rn_stream *stream) {
+    return !stream->write_closed && !stream->finish && stream->conn->quic != NULL;
+}
+
 int rn_stream_reserve(rn_stream *stream, size_t len) {
-    return rn_send_ring_reserve(&stream->ring, len);
+    if (!is_writable(stream)) {
+        return RPCNET_ERR_CLOSED;
+    }
+    int result = rn_send_ring_reserve(&stream->ring, len);
+    stream->wants_room |= result == RPCNET_ERR_AGAIN;
+    return result;
 }
 
 int rn_stream_write(rn_stream *stream, const rn_bytes *pieces, size_t count, bool fin) {
-    if (stream->write_closed || stream->finish || stream->conn->quic == NULL) {
+    if (!is_writable(stream)) {
         return RPCNET_ERR_CLOSED;
     }
     int result = rn_send_ring_append(&stream->ring, pieces, count);
-    if (result == RPCNET_ERR_AGAIN) {
-        stream->wants_room = true;
-    }
+    stream->wants_room |= result == RPCNET_ERR_AGAIN || rn_send_ring_room(&stream->ring) == 0;
     if (result != RPCNET_OK) {
         return result;
-    }
-    if (rn_send_ring_room(&stream->ring) == 0) {
-        stream->wants_room = true;
     }
     stream->finish = fin;
     rn_stream_update_ready(stream);

@@ -537,7 +537,11 @@ size_t rn_stream_room(const rn_stream *stream) {
 }
 
 int rn_stream_reserve(rn_stream *stream, size_t len) {
+    if (stream->fin || stream->reset || stream->send_over) {
+        return RPCNET_ERR_CLOSED;
+    }
     if (len > rn_stream_room(stream)) {
+        stream->refused = true;
         return RPCNET_ERR_AGAIN;
     }
     return stream->conn->writes_fail ? RPCNET_ERR_MEMORY : RPCNET_OK;
@@ -548,18 +552,12 @@ int rn_stream_write(rn_stream *stream, const rn_bytes *pieces, size_t count, boo
     for (size_t i = 0; i < count; i++) {
         len += pieces[i].len;
     }
-    if (stream->fin || stream->reset || stream->send_over) {
-        return RPCNET_ERR_CLOSED;
-    }
-    if (stream->conn->writes_fail) {
-        return RPCNET_ERR_MEMORY;
-    }
-    if (len > rn_stream_room(stream)) {
-        stream->refused = true;
-        return RPCNET_ERR_AGAIN;
+    int rv = rn_stream_reserve(stream, len);
+    if (rv != RPCNET_OK) {
+        return rv;
     }
     for (size_t i = 0; i < count; i++) {
-        int rv = rn_buffer_append(&stream->out, pieces[i].data, pieces[i].len);
+        rv = rn_buffer_append(&stream->out, pieces[i].data, pieces[i].len);
         assert(rv == RPCNET_OK);
     }
     stream->fin = fin;
