@@ -181,11 +181,11 @@ class Scenarios(DisturbedTest):
         self.assert_all({})
         self.end()
 
-    def moves(self, cut, heal, reason="hung"):
+    def moves(self, cut, heal, tokens=500, reason="hung"):
         """The serving worker is cut off and the stream moves; it is healed and one of us again, and
         gets the stream back when the other one is cut off. `cut`(label), `heal`(label)."""
         director = self.cluster.director
-        client = self.start_client(500)
+        client = self.start_client(tokens)
         for _ in range(2):
             client.wait_tokens(20)
             victim = client.serving()
@@ -200,7 +200,7 @@ class Scenarios(DisturbedTest):
         self.assert_all({reason: 2})
         self.end()
 
-    def partition(self, way):
+    def partition(self, way, tokens=500):
         self.begin(*ATTENTIVE, bad=WORKERS)
 
         def cut(label):
@@ -211,7 +211,7 @@ class Scenarios(DisturbedTest):
                                ["partitioned"], 0)
             self.lines[label].set(way, cut=0)
 
-        self.moves(cut, heal)
+        self.moves(cut, heal, tokens)
 
     @scenario(short=True)
     def partition_both_ways(self):
@@ -225,8 +225,9 @@ class Scenarios(DisturbedTest):
 
     @scenario()
     def partition_from_the_director(self):
-        """The serving worker hears nothing of the director."""
-        self.partition("ba")
+        """The serving worker hears nothing of the director. What it says until its congestion window is
+        full, and with its probe packets, is heard: the silence begins seconds later."""
+        self.partition("ba", 2000)
 
     def rebind(self, how, tokens):
         self.begin(*PATIENT_WITH_THE_LIVING, bad=("client",))
