@@ -177,7 +177,7 @@ uint64_t rpcnet_call_deadline(const rpcnet_call *call);
 /* Server: who calls. */
 typedef struct rpcnet_peer {
     uint64_t connection;  /* n-th connection that the server has accepted, from 1 */
-    uint64_t call;        /* n-th call on that connection, from 1 */
+    uint64_t call;        /* n-th that the client has begun on it, from 1; others may come before */
     const char *address;  /* "127.0.0.1:50000", as it is now */
     const char *identity; /* role URI of its certificate; "" for none */
 } rpcnet_peer;

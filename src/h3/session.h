@@ -156,6 +156,9 @@ void rn_h3_stream_set_urgency(rn_h3_stream *stream, unsigned urgency);
 /* The user that was set with this handler; NULL: it has another one. */
 void *rn_h3_stream_user(const rn_h3_stream *stream, const rn_h3_stream_handler *handler);
 rn_h3_session *rn_h3_stream_session(const rn_h3_stream *stream);
+/* Of a request: which one of its client, from 1, by the stream id (RFC 9000, section 2.1). The
+ * network may change the order in which they come, but not their numbers. */
+uint64_t rn_h3_stream_number(const rn_h3_stream *stream);
 /* Bytes of memory that it holds: ring, fields, and of a frame that has not come whole. */
 size_t rn_h3_stream_memory(const rn_h3_stream *stream);
 size_t rn_h3_room(const rn_h3_stream *stream); /* body bytes that one rn_h3_send would take now */

@@ -114,6 +114,11 @@ void rn_h3_stream_set_urgency(rn_h3_stream *stream, unsigned urgency) {
     }
 }
 
+uint64_t rn_h3_stream_number(const rn_h3_stream *stream) {
+    assert(stream->request);
+    return (uint64_t)stream->id / 4 + 1;
+}
+
 rn_h3_session *rn_h3_stream_session(const rn_h3_stream *stream) {
     return stream->session;
 }

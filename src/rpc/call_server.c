@@ -42,7 +42,7 @@ static rpcnet_call *wrap(rn_server_conn *conn, rn_call *inner) {
     call->port = &server->port;
     call->conn = conn;
     call->connection_number = conn->number;
-    call->call_number = conn->calls;
+    call->call_number = rn_h3_stream_number(rn_call_stream(inner));
     rn_list_append(&server->port.calls, &call->link);
     rn_call_set_handler(inner, &rn_rpc_call_handler, call);
     server->calls_open++;
@@ -57,7 +57,6 @@ void rn_rpc_call_accept(rn_server_conn *conn, rn_h3_stream *stream, const rn_h3_
         return;
     }
     server->calls++;
-    conn->calls++;
     if (!may_call(server, conn)) {
         refuse(inner, RPCNET_GRPC_PERMISSION_DENIED, "not for this role");
         return;

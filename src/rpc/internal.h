@@ -223,7 +223,6 @@ struct rn_server_conn {
     rpcnet_server *server;
     rn_h3_session *session; /* never NULL */
     uint64_t number;
-    uint64_t calls;
     bool announced; /* on_connection was called */
     bool goaway_sent;
     bool goaway_final;

@@ -114,7 +114,8 @@ class RandomKills(DisturbedTest):
                               summary["streams_failed"]), (0, 0, 0, 1, 1, STREAMS, 0))
             self.assertEqual(set(texts), set(expected))
             for stream, tokens in texts.items():
-                self.assertEqual(tokens, expected[stream][:len(tokens)])
+                if tokens != expected[stream][:len(tokens)]:
+                    self.fail(self.describe(client, stream, tokens, expected))
             swaps += summary["swap_count"]
             connections = {e["connection"] for e in client.events() if "connection" in e}
             self.assertEqual(len(connections), 1)
@@ -132,6 +133,17 @@ class RandomKills(DisturbedTest):
         self.assertEqual(counted["journals_given_up_total"], 0)
         self.assertIsNone(director.code)
         self.cluster.end()
+
+    @staticmethod
+    def describe(client, stream, tokens, expected):
+        """Where a text went wrong, and whether it is that of another stream of the client."""
+        good = expected[stream]
+        wrong = next((n for n, (got, due) in enumerate(zip(tokens, good)) if got != due), len(good))
+        others = [n for n, text in expected.items() if tokens[:wrong + 20] == text[:wrong + 20]]
+        moves = [e for e in client.events() if e.get("stream") == stream and e["event"] != "token"]
+        return (f"{client.name}, stream {stream}: token {wrong + 1} is {tokens[wrong:wrong + 5]} "
+                f"where {good[wrong:wrong + 5]} is due; the text is that of {others or 'nobody'}; "
+                f"its moves: {moves[:5]}")
 
     def assert_same_connections(self, clients):
         """Director, workers and clients mean the same by a connection's name."""

@@ -305,6 +305,33 @@ static void test_metadata_and_peer(void **state) {
     world_del(w);
 }
 
+/* The numbers are those of the client's order, whatever the network does to it. */
+static void test_numbers(void **state) {
+    enum { CALLS = 60 };
+    (void)state;
+    world *w = world_start(19);
+    bad_network(w);
+    probe at[CALLS] = {0};
+    bool disorder = false;
+    for (size_t i = 0; i < CALLS; i++) {
+        call_unary(w, &at[i], "/t/Echo", i + 1);
+    }
+    for (size_t i = 0; i < CALLS; i++) {
+        run_until_over(w, &at[i]);
+        assert_ok(&at[i]);
+        probe_del(&at[i]);
+    }
+    assert_int_equal(w->served_count, CALLS);
+    for (size_t i = 0; i < CALLS; i++) {
+        rpcnet_peer peer;
+        rpcnet_call_peer(w->served[i].call, &peer);
+        assert_int_equal(peer.call, w->served[i].bytes);
+        disorder |= w->served[i].bytes != i + 1;
+    }
+    assert_true(disorder); /* or nothing was tried */
+    world_del(w);
+}
+
 static void test_deadline(void **state) {
     (void)state;
     world *w = world_start(11);
@@ -590,6 +617,7 @@ int main(void) {
         cmocka_unit_test(test_roles),
         cmocka_unit_test(test_unknown_method_and_fallback),
         cmocka_unit_test(test_metadata_and_peer),
+        cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_deadline),
         cmocka_unit_test(test_deadline_on_the_server),
         cmocka_unit_test(test_deadline_while_waiting),
