@@ -162,17 +162,17 @@ static void the_window_of_a_connection(void **state) {
     assert_int_equal(read_director(&config, "--streams-max=1"), RPCNET_OK);
     assert_int_equal(rn_director_connection_window(&config), 16 * MIB);
     /* At most an eighth of the memory: one below, at it, one above. */
-    for (uint64_t window = 2 * MIB - 1; window <= 2 * MIB + 1; window++) {
+    const uint64_t most = UINT64_C(2) * MIB;
+    for (uint64_t window = most - 1; window <= most + 1; window++) {
         assert_int_equal(read_director(&config,
                                        "--streams-max=1 --memory-max=16MiB "
                                        "--connection-window=%llu",
                                        (unsigned long long)window),
                          RPCNET_OK);
-        assert_int_equal(rn_director_connection_window(&config),
-                         window < 2 * MIB ? window : 2 * MIB);
+        assert_int_equal(rn_director_connection_window(&config), window < most ? window : most);
     }
     /* At least what unfinished messages on all streams may hold, twice, and a stream's. */
-    const uint64_t least = 64 * KIB + (uint64_t)2 * 10 * RN_CALL_HOLD_MAX;
+    const uint64_t least = UINT64_C(64) * KIB + UINT64_C(2) * 10 * RN_CALL_HOLD_MAX;
     for (uint64_t window = least - 1; window <= least + 1; window++) {
         assert_int_equal(read_director(&config,
                                        "--streams-max=10 --stream-window=64KiB "
@@ -239,7 +239,7 @@ static void handshakes_with_the_mgmt_port(void **state) {
     const rpcnet_limits *limits = &fake_world_get()->servers[0].options.limits;
     assert_cluster_limits(limits);
     assert_int_equal(limits->connections_max, 1024);
-    assert_int_equal(limits->connections_max, 2 * RN_POOL_MAX + limits->handshakes_max);
+    assert_int_equal(limits->connections_max, UINT64_C(2) * RN_POOL_MAX + limits->handshakes_max);
     rn_control_stop(&control);
     fake_world_reset();
 }

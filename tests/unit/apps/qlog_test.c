@@ -195,18 +195,19 @@ static void much_in_one_turn(void **state) {
     assert_texts(&f, NAME, count);
     f.sink->write(record, rn_bytes_of(large, sizeof large));
     f.sink->end(record);
-    assert_int_equal(size_of(&f, NAME), count * TEXT_LEN + sizeof large);
+    assert_int_equal(size_of(&f, NAME), (size_t)count * TEXT_LEN + sizeof large);
     remove_file(&f, NAME);
     stop(&f);
 }
 
 /* Three texts: one byte more than may be, as much, one less than needed. */
 static void a_file_is_only_so_long(void **state) {
+    enum { THREE = 3 * TEXT_LEN };
     (void)state;
     static const struct {
         uint64_t max;
         unsigned texts;
-    } cases[] = {{3 * TEXT_LEN + 1, 3}, {3 * TEXT_LEN, 3}, {3 * TEXT_LEN - 1, 2}};
+    } cases[] = {{THREE + 1, 3}, {THREE, 3}, {THREE - 1, 2}};
     for (size_t i = 0; i < 2 * sizeof cases / sizeof cases[0]; i++) {
         fixture f;
         rn_qlog_options options = usual;

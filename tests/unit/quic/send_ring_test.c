@@ -203,7 +203,7 @@ static void what_is_abandoned_is_leaving(void **state) {
     rn_send_ring_abandon(&ring);
     assert_int_equal(budget.used, 2 * CHUNK);
     assert_int_equal(budget.leaving, budget.used);
-    rn_send_ring_release(&ring, 2 * RN_SEND_CHUNK_BYTES);
+    rn_send_ring_release(&ring, UINT64_C(2) * RN_SEND_CHUNK_BYTES);
     assert_int_equal(budget.used, CHUNK);
     assert_int_equal(budget.leaving, budget.used);
     rn_send_ring_fini(&ring);
