@@ -148,6 +148,7 @@ typedef struct rn_relay {
     bool untaken;        /* counted in at->untaken */
     rn_swap_pair pair;   /* of the call */
     uint64_t assigned_ns;
+    uint64_t absence_ns; /* from then on: a port that is found closed had been so before */
     uint64_t asked_ns; /* when the worker had a message of the client, or its half close; RN_NEVER:
                         * it has neither yet */
     int call_code;     /* with which the call ended, see call_lost */

@@ -143,11 +143,16 @@ void rn_relay_call_lost(void *user) {
         relay, rn_swap_stream_fault(&relay->swap, rn_env_now(relay->data->env), relay->pair, how));
 }
 
-/* The port was found closed by the very datagrams that brought the stream: it was dead before. */
-static bool was_absent(const rn_relay *relay, uint64_t now) {
+/* For how long the datagrams that bring the stream may find the port closed. Asked for while there
+ * is a connection: one that was lost has no round trips any more. */
+static uint64_t absence(const rn_link *link) {
     enum { ROUND_TRIPS = 2 };
-    uint64_t soon = ROUND_TRIPS * rpcnet_channel_rtt(relay->at->channel) + 2 * RN_MILLISECOND;
-    return relay->swap.state == RN_SWAP_ASSIGNING && now - relay->assigned_ns <= soon;
+    return ROUND_TRIPS * rpcnet_channel_rtt(link->channel) + 2 * RN_MILLISECOND;
+}
+
+/* The port was found closed by those very datagrams: it was dead before. */
+static bool was_absent(const rn_relay *relay, uint64_t now) {
+    return relay->swap.state == RN_SWAP_ASSIGNING && now - relay->assigned_ns <= relay->absence_ns;
 }
 
 void rn_relay_lost(rn_relay *relay, enum rn_swap_reason reason) {
@@ -200,6 +205,7 @@ static rn_swap_action assign(rn_relay *relay, rn_link *link) {
     rn_swap_stream_assign(&relay->swap, link->worker.id, rn_bytes_text(link->worker.label), credit);
     relay->pair = relay->swap.pair;
     relay->assigned_ns = now;
+    relay->absence_ns = absence(link);
     relay->asked_ns =
         relay->swap.requests.count > 0 || relay->swap.requests.half_closed ? now : RN_NEVER;
     rn_log_assigning(relay, link);
