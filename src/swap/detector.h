@@ -107,7 +107,8 @@ uint32_t rn_detector_patience(const rn_detector *detector);
 /* For how long nothing may be heard now. */
 uint64_t rn_detector_bound_ns(const rn_detector *detector);
 
-/* No streams are open: the rhythm stops, and what is out is forgotten. A suspicion remains. */
+/* No streams are open, or the connection is another one: what is out is forgotten. A suspicion
+ * remains. */
 void rn_detector_rest(rn_detector *detector);
 
 /* True when the link has become suspect just now; detector->suspect tells whether it is. */

@@ -36,6 +36,7 @@ typedef struct rn_sim_machine {
     char text[RN_ADDRESS_TEXT_MAX];
     uint16_t port_next; /* where the search for a free port begins */
     bool down;
+    uint16_t filtered; /* a port; 0: none */
 } rn_sim_machine;
 
 typedef struct rn_sim_path {

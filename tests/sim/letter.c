@@ -224,16 +224,23 @@ static void post(rn_sim *sim, const rn_sim_link *link, letter *out, uint64_t tim
     rn_sim_event_set(sim, &out->event, time);
 }
 
+static bool is_filtered(const rn_sim_machine *machine, const rn_address *address) {
+    return machine->filtered != 0 && rn_address_port(address) == machine->filtered;
+}
+
 /* What keeps a datagram from setting out; RN_SIM_SENT: nothing. */
-static rn_sim_fate hindrance(const rn_sim *sim, const rn_sim_machine *from,
-                             const rn_sim_machine *to) {
+static rn_sim_fate hindrance(const rn_sim *sim, const letter *out, const rn_sim_machine *to) {
+    const rn_sim_machine *from = &sim->machines[out->from_machine];
     if (from->down && from != to) {
         return RN_SIM_DOWN;
     }
     if (to == NULL) {
         return RN_SIM_NO_ROUTE;
     }
-    return sim->paths[from->index][to->index].cut ? RN_SIM_PARTITIONED : RN_SIM_SENT;
+    if (sim->paths[from->index][to->index].cut || (from != to && is_filtered(to, &out->to))) {
+        return RN_SIM_PARTITIONED;
+    }
+    return RN_SIM_SENT;
 }
 
 static void set_out(rn_sim *sim, letter *out, const rn_sim_machine *to) {
@@ -270,7 +277,7 @@ int rn_sim_letter_send(rn_udp *udp, const rn_transmit *transmit, rn_bytes data) 
     letter *out = letter_new(udp, transmit, data);
     const rn_sim_machine *to = machine_at(sim, rn_sim_find_socket(sim, &out->to), &out->to);
     tell(sim, RN_SIM_SENT, out);
-    rn_sim_fate fate = hindrance(sim, udp->host->machine, to);
+    rn_sim_fate fate = hindrance(sim, out, to);
     if (fate == RN_SIM_SENT) {
         set_out(sim, out, to);
         return RPCNET_OK;

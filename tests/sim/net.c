@@ -137,6 +137,12 @@ void rn_sim_set_partition(rn_sim *sim, const char *a, const char *b, bool cut) {
     rn_sim_set_partition_one_way(sim, b, a, cut);
 }
 
+void rn_sim_set_filter(rn_sim *sim, const char *machine, uint16_t port) {
+    rn_sim_machine *at = rn_sim_need_machine(sim, machine);
+    at->filtered = port;
+    rn_sim_note(sim, "filter", &at->address, NULL, port);
+}
+
 void rn_sim_set_down(rn_sim *sim, const char *machine, bool down) {
     rn_sim_machine *at = rn_sim_need_machine(sim, machine);
     at->down = down;

@@ -64,10 +64,10 @@ typedef struct rn_sim_stats {
     uint64_t corrupted;
     uint64_t too_large;
     uint64_t queue_full;
-    uint64_t partitioned;
-    uint64_t down;     /* sent by a machine that is down, or come to one */
-    uint64_t no_route; /* to an address of no machine */
-    uint64_t refused;  /* to a closed port */
+    uint64_t partitioned; /* or filtered */
+    uint64_t down;        /* sent by a machine that is down, or come to one */
+    uint64_t no_route;    /* to an address of no machine */
+    uint64_t refused;     /* to a closed port */
 } rn_sim_stats;
 
 /* What happened to a datagram, for the tap: RN_SIM_SENT when it is sent, RN_SIM_DUPLICATED for each
@@ -149,6 +149,9 @@ void rn_sim_set_link_one_way(rn_sim *sim, const char *from, const char *to,
  * one. Those under way arrive. The link stays as it is. */
 void rn_sim_set_partition(rn_sim *sim, const char *a, const char *b, bool cut);
 void rn_sim_set_partition_one_way(rn_sim *sim, const char *from, const char *to, bool cut);
+
+/* A packet filter: what other machines send to that port of the machine vanishes; 0: nothing. */
+void rn_sim_set_filter(rn_sim *sim, const char *machine, uint16_t port);
 
 /* A machine's interface disappears and comes back: while it is down, its processes' sends to other
  * machines fail (RPCNET_ERR_IO), and what comes is lost. Its processes still reach each other. */

@@ -329,6 +329,31 @@ static void partitions_cut_and_heal(void **state) {
     world_del(in);
 }
 
+static void filters_take_a_port_away(void **state) {
+    (void)state;
+    world *in = world_new(1);
+    peer other;
+    rn_address address = in->b_address;
+    rn_address_set_port(&address, 2001);
+    assert_int_equal(try_open(&other, in->b.env, "0.0.0.0:2001", NULL), RPCNET_OK);
+    rn_sim_set_filter(in->sim, "10.0.0.2", 2000);
+    send_number(&in->a, &in->b_address, 1);
+    send_number(&in->a, &address, 2);
+    send_number(&other, &in->b_address, 3); /* its own machine has no filter in between */
+    send_number(&in->b, &in->a_address, 4);
+    run_all(in);
+    assert_int_equal(in->b.count, 1);
+    assert_int_equal(in->b.numbers[0], 3);
+    assert_int_equal(other.numbers[0], 2);
+    assert_int_equal(in->a.numbers[0], 4);
+    assert_int_equal(rn_sim_get_stats(in->sim)->partitioned, 1);
+    rn_sim_set_filter(in->sim, "10.0.0.2", 0);
+    send_number(&in->a, &in->b_address, 5);
+    run_all(in);
+    assert_int_equal(in->b.numbers[1], 5);
+    world_del(in);
+}
+
 /* What is off, what is cut and what only looks: none of it takes a random number from the rest. */
 static void faults_take_no_chance_from_others(void **state) {
     (void)state;
@@ -423,6 +448,7 @@ int main(void) {
         cmocka_unit_test(rate_sends_one_after_the_other),
         cmocka_unit_test(queue_drops_what_does_not_fit),
         cmocka_unit_test(partitions_cut_and_heal),
+        cmocka_unit_test(filters_take_a_port_away),
         cmocka_unit_test(faults_take_no_chance_from_others),
         cmocka_unit_test(tap_sees_every_fate),
     };

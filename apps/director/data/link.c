@@ -114,6 +114,10 @@ static void open_probes(rn_link *link) {
         if (rpcnet_call_new(&link->probes, link->channel, "/rpcnet.v1.Worker/Serve", &options,
                             &callbacks, link) != RPCNET_OK) {
             link->probes = NULL;
+        } else if (link->detector.suspect) {
+            /* It answers nothing that was asked before it, and a reply is all that clears the
+             * worker. One that is not suspect could win time by ending its channel. */
+            rn_detector_rest(&link->detector);
         }
     }
 }
@@ -176,7 +180,8 @@ static void channel_changed(rpcnet_channel *channel, enum rpcnet_channel_state s
     (void)channel;
     if (state == RPCNET_CHANNEL_READY) {
         if (link->lost) {
-            rn_data_pool_changed(data); /* for streams that wait: nothing else may change */
+            rn_detector_rest(&link->detector); /* what is out went with the old connection */
+            rn_data_pool_changed(data);        /* for streams that wait: nothing else may change */
         }
         link->lost = false;
         RN_DEBUG(data->env->log, target, "worker.addr=%s worker.label=%s connected to worker",

@@ -46,7 +46,7 @@ static void worker_options(rn_cluster *cluster, size_t index) {
     snprintf(worker->host, sizeof worker->host, "10.0.1.%u", (unsigned)(uint8_t)(index + 1));
     option(options, "worker");
     option(options, "--label=%s", worker->label);
-    option(options, "--user-addr=%s:62001", worker->host);
+    option(options, "--user-addr=%s:%d", worker->host, RN_CLUSTER_WORKER_USER_PORT);
     option(options, "--mgmt-addr=%s:63001", worker->host);
     option(options, "--director-mgmt-addr=%s:61001", RN_CLUSTER_DIRECTOR_HOST);
     option(options, "--certs-dir=%s", cluster->certs);

@@ -11,6 +11,7 @@
 
 #define RN_CLUSTER_DIRECTOR_HOST "10.0.0.1"
 #define RN_CLUSTER_USER_ADDR "10.0.0.1:61000"
+#define RN_CLUSTER_WORKER_USER_PORT 62001
 #define RN_CLUSTER_DRAIN_TIMEOUT (5 * RN_SECOND) /* of the director */
 
 enum {

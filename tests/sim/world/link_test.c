@@ -28,9 +28,71 @@ static void test_dead_workers_far_away_end_no_stream(void **state) {
     few_del(&w);
 }
 
+static rn_link *link_of(const few *w) {
+    return rn_link_find(&w->cluster.director->data,
+                        w->cluster.director->control.pool.snapshot.workers[0].id);
+}
+
+static bool is_suspect(void *user) {
+    return link_of(user)->detector.suspect;
+}
+
+static bool is_ready(void *user) {
+    return !link_of(user)->lost;
+}
+
+/* The worker's MGMT port answers all the time, so it stays in the pool. */
+static void silence(few *w, rpcnet_channel *client, uint64_t lasting_ns) {
+    rn_sim_set_filter(w->sim, w->cluster.workers[0].host, RN_CLUSTER_WORKER_USER_PORT);
+    assert_int_equal(few_result(w, client), RPCNET_GRPC_UNAVAILABLE);
+    assert_true(is_suspect(w));
+    rn_sim_run_for(w->sim, lasting_ns);
+}
+
+static void mend(few *w) {
+    rn_sim_set_filter(w->sim, w->cluster.workers[0].host, 0);
+    assert_true(rn_sim_run_until_done(w->sim, is_ready, w, rn_sim_now(w->sim) + 30 * RN_SECOND));
+    rn_sim_run_for(w->sim, RN_SECOND);
+    assert_false(is_suspect(w));
+}
+
+/* All probes that may be out are, on a connection that is gone. */
+static void test_a_new_connection_ends_a_suspicion(void **state) {
+    (void)state;
+    static few w;
+    few_init(&w, SEED, 1);
+    few_start(&w);
+    rpcnet_channel *client = few_connect(&w, CLIENT);
+    silence(&w, client, 60 * RN_SECOND);
+    assert_false(is_ready(&w));
+    mend(&w);
+    assert_int_equal(few_result(&w, client), RPCNET_GRPC_OK);
+    rpcnet_channel_del(client);
+    few_del(&w);
+}
+
+/* The connection outlasts the silence, its probe channel does not. */
+static void test_a_new_probe_channel_ends_a_suspicion(void **state) {
+    (void)state;
+    static few w;
+    few_init(&w, SEED, 1);
+    few_start(&w);
+    rpcnet_channel *client = few_connect(&w, CLIENT);
+    assert_int_equal(few_result(&w, client), RPCNET_GRPC_OK);
+    silence(&w, client, 0);
+    assert_true(is_ready(&w));
+    rpcnet_call_cancel(link_of(&w)->probes);
+    mend(&w);
+    assert_int_equal(few_result(&w, client), RPCNET_GRPC_OK);
+    rpcnet_channel_del(client);
+    few_del(&w);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_dead_workers_far_away_end_no_stream),
+        cmocka_unit_test(test_a_new_connection_ends_a_suspicion),
+        cmocka_unit_test(test_a_new_probe_channel_ends_a_suspicion),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
