@@ -323,9 +323,26 @@ static uint64_t time_to_forget(const world *w) {
     return time;
 }
 
+/* A path of a worker took no datagrams for a while: what was said then may have been lost. */
+static bool cut_a_worker_off(const world *w) {
+    const uint64_t *begun = w->faults.begun;
+    return begun[RN_FAULT_WORKER_CUT] + begun[RN_FAULT_WORKER_DEAF] + begun[RN_FAULT_WORKER_MUTE] +
+               begun[RN_FAULT_WORKER_STORM] + begun[RN_FAULT_WORKER_BLOCK] +
+               begun[RN_FAULT_WORKER_DOWN] + begun[RN_FAULT_DIRECTOR_BLOCK] >
+           0;
+}
+
+static bool all_left(const world *w) {
+    return w->cluster.director == NULL || w->cluster.director->data.budget.leaving == 0;
+}
+
 /* All programs are told to end, and do. */
 static void end_orderly(world *w) {
     run_until(w, never, rn_sim_now(w->sim) + time_to_forget(w));
+    if (cut_a_worker_off(w)) {
+        /* It may have given up a handshake that ended for the director: no answer tells it so. */
+        run_until(w, all_left, rn_sim_now(w->sim) + IDLE_TIMEOUT + 10 * RN_SECOND);
+    }
     rn_cluster_check_empty(&w->cluster);
     check_connections(w);
     w->closing = true;
