@@ -166,10 +166,25 @@ static void on_stream_room(rn_conn *conn, rn_stream *quic_stream, void *user) {
     }
 }
 
+/* A request that ended before the HTTP/3 library heard of it: it has to hear of its number, or a
+ * later PRIORITY_UPDATE for that would make a stream that nobody closes. Once the last GOAWAY is
+ * said, the library may reject what is new, by callbacks that want a stream; then only requests
+ * that were open before can be unknown, which are few. */
+static int close_unheard(const rn_h3_session *session, int64_t id) {
+    if (!session->server || session->goaway_final || !rn_h3_stream_is_request_id(id)) {
+        return 0;
+    }
+    nghttp3_ssize rv = nghttp3_conn_read_stream(session->http, id, NULL, 0, 0);
+    return rv < 0 ? (int)rv : nghttp3_conn_close_stream(session->http, id, RN_H3_NO_ERROR);
+}
+
 static void close_in_library(rn_h3_session *session, int64_t id) {
     int rv = nghttp3_conn_close_stream(session->http, id, RN_H3_NO_ERROR);
-    if (rv != 0 && rv != NGHTTP3_ERR_STREAM_NOT_FOUND) {
-        rn_h3_session_fail(session, rv); /* a critical stream */
+    if (rv == NGHTTP3_ERR_STREAM_NOT_FOUND) {
+        rv = close_unheard(session, id);
+    }
+    if (rv != 0) {
+        rn_h3_session_fail(session, rv); /* a critical stream, or out of memory */
         return;
     }
     if (session->server && rn_h3_stream_is_request_id(id)) {

@@ -2,6 +2,10 @@
  * one request must not end the connection, and the rest must end it with the right code. */
 #include "unit/h3/peers.h"
 
+#include <malloc.h>
+
+#include "base/varint.h"
+
 /* ---- the raw peer ---- */
 
 typedef struct raw {
@@ -203,6 +207,79 @@ static void a_request_that_is_reset_before_it_began(void **state) {
     fake_link_run(s.p->link);
     assert_false(s.peer.closed);
     assert_int_equal(s.p->server.requests, 0);
+    assert_int_equal(rn_h3_session_streams(s.p->server.session), 0);
+    stop(&s);
+}
+
+/* Of the sanitizer's run-time library, where there is one: malloc's own numbers are 0 then. */
+__attribute__((weak)) size_t __sanitizer_get_current_allocated_bytes(void);
+
+static size_t heap_in_use(void) {
+    return __sanitizer_get_current_allocated_bytes != NULL
+               ? __sanitizer_get_current_allocated_bytes()
+               : mallinfo2().uordblks;
+}
+
+static void say_priority(rn_stream *control, int64_t id) {
+    uint8_t frame[32] = {0x80, 0x0f, 0x07, 0x00};
+    uint8_t element[8];
+    size_t len = (size_t)(rn_varint_write(element, (uint64_t)id) - element);
+    frame[4] = (uint8_t)(len + 3);
+    memcpy(frame + 5, element, len);
+    memcpy(frame + 5 + len, "u=1", 3);
+    put(control, frame, 5 + len + 3, false);
+}
+
+static void end_by_reset(rn_stream *request) {
+    rn_stream_reset(request, RN_H3_REQUEST_CANCELLED);
+}
+static void end_by_fin(rn_stream *request) {
+    put(request, NULL, 0, true);
+}
+static void end_by_too_much(rn_stream *request) {
+    PUT(request, true, 0x01, 0x80, 0x00, 0x40, 0x01, 0x00, 0x00);
+}
+
+/* Requests that end before the HTTP/3 library has heard of them: what is said about them later must
+ * not make it keep anything. */
+static void priorities_of_requests_that_never_were(void **state) {
+    enum { WARM_UP = 300, ROUNDS = 10000, GROWTH_MAX = 16384 };
+    static void (*const ends[])(rn_stream *) = {end_by_reset, end_by_fin, end_by_too_much};
+    (void)state;
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        scene s;
+        start(&s, true, 0);
+        size_t before = 0;
+        for (unsigned round = 0; round < WARM_UP + ROUNDS; round++) {
+            rn_stream *request = NULL;
+            if (round == WARM_UP) {
+                before = heap_in_use();
+            }
+            assert_int_equal(rn_conn_open_bidi(s.conn, &request), RPCNET_OK);
+            int64_t id = rn_stream_id(request);
+            ends[i](request);
+            fake_link_run(s.p->link);
+            say_priority(s.control, id);
+            fake_link_run(s.p->link);
+            assert_false(s.peer.closed);
+        }
+        assert_int_equal(s.p->server.requests, 0);
+        assert_true(heap_in_use() < before + GROWTH_MAX);
+        stop(&s);
+    }
+}
+
+static void a_request_that_never_was_behind_the_last_goaway(void **state) {
+    (void)state;
+    scene s;
+    start(&s, true, 0);
+    assert_int_equal(rn_h3_session_goaway(s.p->server.session, false), RPCNET_OK);
+    assert_int_equal(rn_h3_session_goaway(s.p->server.session, true), RPCNET_OK);
+    rn_stream_reset(s.request, RN_H3_REQUEST_CANCELLED);
+    fake_link_run(s.p->link);
+    say_priority(s.control, 0);
+    fake_link_run(s.p->link);
+    assert_false(s.peer.closed);
     assert_int_equal(rn_h3_session_streams(s.p->server.session), 0);
     stop(&s);
 }
@@ -442,6 +519,8 @@ int main(void) {
         cmocka_unit_test(oversized_frames),
         cmocka_unit_test(unknown_frames_are_skipped),
         cmocka_unit_test(a_request_that_is_reset_before_it_began),
+        cmocka_unit_test(priorities_of_requests_that_never_were),
+        cmocka_unit_test(a_request_that_never_was_behind_the_last_goaway),
         cmocka_unit_test(nobody_listens),
         cmocka_unit_test(broken_frames),
         cmocka_unit_test(broken_control_streams),
