@@ -54,13 +54,18 @@ static void fail_deframing(rn_call *call, enum rn_deframe_result result) {
     }
 }
 
-/* How much of a delivered message's window is held until the user gives it back. */
-static size_t held_of(const rn_call *call, size_t message_len) {
+static size_t least(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
+/* How much of a delivered message's window is held until the user gives it back; of one whose
+ * beginning came before he wanted that, only what is still to be given back. */
+static size_t held_of(const rn_call *call, size_t message_len, size_t give_back) {
     if (!call->manual_consume) {
         return 0;
     }
-    bool capped = call->deframer.gathered && message_len > RN_CALL_HOLD_MAX;
-    return capped ? RN_CALL_HOLD_MAX : message_len;
+    size_t max = call->deframer.gathered ? RN_CALL_HOLD_MAX : message_len;
+    return least(least(message_len, max), give_back);
 }
 
 static void on_data(rn_h3_stream *stream, const uint8_t *data, size_t len, void *user) {
@@ -84,16 +89,15 @@ static void on_data(rn_h3_stream *stream, const uint8_t *data, size_t len, void 
             fail_deframing(call, result);
             break;
         }
-        size_t held = held_of(call, message.len);
+        size_t held = held_of(call, message.len, give_back);
         call->unconsumed += held;
         give_back -= held;
         if (call->handler != NULL && call->handler->message != NULL) {
             call->handler->message(call, message.data, message.len, call->user);
         }
     }
-    if (!call->over && call->manual_consume && !call->deframer.gathered) {
-        size_t partial = call->deframer.body.len;
-        call->partial_held = partial < RN_CALL_HOLD_MAX ? partial : RN_CALL_HOLD_MAX;
+    if (!call->over && call->manual_consume) {
+        call->partial_held = least(least(call->deframer.body.len, RN_CALL_HOLD_MAX), give_back);
         give_back -= call->partial_held;
     }
     rn_h3_consume(stream, give_back);

@@ -414,6 +414,36 @@ static void an_unfinished_message_holds_its_share(void **state) {
     pair_del(p);
 }
 
+/* What came before is given back already. */
+static void manual_consumption_from_inside_a_message(void **state) {
+    (void)state;
+    static const rn_call_options manual = {.manual_consume = true};
+    enum { LEN = 2500 };
+    for (unsigned switch_at = 1; switch_at < 3; switch_at++) {
+        pair *p = pair_new(&(fake_options){.chunk = 1000});
+        ear *c = open_call(p);
+        pair_run(p);
+        ear *s = &p->served[0];
+        rn_conn *server = fake_link_server(p->link);
+        rn_stream *stream = fake_conn_stream(server, 0);
+        size_t before = fake_stream_delivered(stream);
+        assert_int_equal(say_bytes(c, LEN), RPCNET_OK);
+        while (fake_stream_delivered(stream) < before + switch_at * 1000) {
+            assert_true(fake_link_step(p->link));
+        }
+        assert_int_equal(s->messages, 0);
+        assert_int_equal(fake_conn_unconsumed(server), 0);
+        size_t came = fake_stream_delivered(stream);
+        rn_call_set_options(s->call, &manual);
+        pair_run(p);
+        assert_int_equal(s->messages, 1);
+        assert_int_equal(fake_conn_unconsumed(server), fake_stream_delivered(stream) - came);
+        rn_call_consume(s->call, LEN);
+        assert_int_equal(fake_conn_unconsumed(server), 0);
+        pair_del(p);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_unary_call),
@@ -429,6 +459,7 @@ int main(void) {
         cmocka_unit_test(half_close_behind_a_kept_message),
         cmocka_unit_test(manual_consumption),
         cmocka_unit_test(an_unfinished_message_holds_its_share),
+        cmocka_unit_test(manual_consumption_from_inside_a_message),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
