@@ -274,7 +274,7 @@ int rn_rpc_call_keep(rpcnet_call *call, const rn_bytes *pieces, size_t count) {
         return RPCNET_ERR_AGAIN;
     }
     rv = len > 0 ? rn_buffer_reserve(&call->kept, len) : RPCNET_OK;
-    for (size_t i = 0; i < count && rv == RPCNET_OK && pieces[i].len > 0; i++) {
+    for (size_t i = 0; i < count && rv == RPCNET_OK; i++) {
         rv = rn_buffer_append(&call->kept, pieces[i].data, pieces[i].len);
     }
     call->has_kept = rv == RPCNET_OK;

@@ -65,6 +65,33 @@ static void test_empty_message(void **state) {
     world_del(w);
 }
 
+/* In two pieces, each of which may be empty, while the call waits for a connection and later. */
+static void test_empty_pieces(void **state) {
+    (void)state;
+    world *w = world_start(23);
+    const char bytes[] = {(char)pattern(0), (char)pattern(1)};
+    for (size_t head = 0; head <= 2; head += 2) {
+        probe waiting = {0};
+        probe ready = {0};
+        probe *both[] = {&waiting, &ready};
+        for (size_t i = 0; i < 2; i++) {
+            call_to(w, both[i], "/t/Echo");
+            assert_int_equal(
+                rpcnet_call_send2(both[i]->call, bytes, head, bytes + head, sizeof bytes - head),
+                RPCNET_OK);
+            assert_int_equal(rpcnet_call_half_close(both[i]->call), RPCNET_OK);
+            run_until_over(w, both[i]);
+            assert_ok(both[i]);
+            assert_int_equal(both[i]->messages, 1);
+            assert_int_equal(both[i]->bytes, sizeof bytes);
+            probe_del(both[i]);
+        }
+        rpcnet_channel_del(w->channel);
+        world_connect(w);
+    }
+    world_del(w);
+}
+
 static void test_server_stream_over_loss(void **state) {
     (void)state;
     world *w = world_start(3);
@@ -608,6 +635,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_unary),
         cmocka_unit_test(test_empty_message),
+        cmocka_unit_test(test_empty_pieces),
         cmocka_unit_test(test_server_stream_over_loss),
         cmocka_unit_test(test_client_stream_over_loss),
         cmocka_unit_test(test_bidi_over_loss),
