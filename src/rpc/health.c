@@ -15,6 +15,9 @@ enum {
     RESPONSE_STATUS = 0x08 /* field 1, varint */
 };
 
+static const char check_path[] = "/grpc.health.v1.Health/Check";
+static const char watch_path[] = "/grpc.health.v1.Health/Watch";
+
 typedef struct health_service {
     char name[RN_RPC_HEALTH_NAME_MAX + 1];
     enum rpcnet_serving status;
@@ -197,6 +200,20 @@ static void on_drain(void *user) {
 
 /* ---- for the server's owner ---- */
 
+/* Both or none. */
+static int add_methods(rpcnet_health *health) {
+    rpcnet_server *server = health->server;
+    int rv = rpcnet_server_add_method(server, check_path, take_check, health);
+    if (rv != RPCNET_OK) {
+        return rv;
+    }
+    rv = rpcnet_server_add_method(server, watch_path, take_watch, health);
+    if (rv != RPCNET_OK) {
+        rn_server_remove_method(server, check_path);
+    }
+    return rv;
+}
+
 int rpcnet_health_new(rpcnet_health **out, rpcnet_server *server) {
     rpcnet_health *health = calloc(1, sizeof *health);
     if (health == NULL) {
@@ -206,10 +223,7 @@ int rpcnet_health_new(rpcnet_health **out, rpcnet_server *server) {
     rn_list_init(&health->watches);
     int rv = rpcnet_health_set(health, "", RPCNET_SERVING);
     if (rv == RPCNET_OK) {
-        rv = rpcnet_server_add_method(server, "/grpc.health.v1.Health/Check", take_check, health);
-    }
-    if (rv == RPCNET_OK) {
-        rv = rpcnet_server_add_method(server, "/grpc.health.v1.Health/Watch", take_watch, health);
+        rv = add_methods(health);
     }
     if (rv != RPCNET_OK) {
         free(health);

@@ -261,6 +261,7 @@ struct rpcnet_server {
 };
 
 void rn_server_accepted(rn_endpoint *endpoint, rn_conn *quic, void *user);
+void rn_server_remove_method(rpcnet_server *server, const char *path);
 const rn_method *rn_server_find_method(const rpcnet_server *server, rn_bytes path);
 void rn_server_on_drain_timer(void *user);
 

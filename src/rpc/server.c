@@ -181,6 +181,10 @@ int rpcnet_server_add_method(rpcnet_server *server, const char *path, rpcnet_met
     return rv;
 }
 
+void rn_server_remove_method(rpcnet_server *server, const char *path) {
+    free(rn_map_remove(server->methods, rn_bytes_text(path)));
+}
+
 void rpcnet_server_set_fallback(rpcnet_server *server, rpcnet_method_fn *fn, void *user) {
     server->fallback = (rn_method){.fn = fn, .user = user};
 }

@@ -398,6 +398,25 @@ static void test_health_limits(void **state) {
     world_del(w);
 }
 
+/* One that could not be made leaves nothing behind. */
+static void test_health_without_room(void **state) {
+    (void)state;
+    world *w = world_start(23);
+    rpcnet_health *health = NULL;
+    assert_int_equal(
+        rpcnet_server_add_method(w->server, "/grpc.health.v1.Health/Watch", method_echo, w),
+        RPCNET_OK);
+    assert_int_equal(rpcnet_health_new(&health, w->server), RPCNET_ERR_EXISTS);
+    assert_null(health);
+    watcher at;
+    ask(w, &at, "Check", "");
+    assert_int_equal(at.code, RPCNET_GRPC_UNIMPLEMENTED);
+    rpcnet_call_del(at.call);
+    rpcnet_server_drain(w->server, in_ms(w, 100));
+    run_ms(w, 200);
+    world_del(w);
+}
+
 /* Streams of which the client resets its direction alone, before there is a request, and waits:
  * without an end of the other direction they would count against its limit for ever. */
 static void test_a_reset_before_the_request(void **state) {
@@ -445,6 +464,7 @@ int main(void) {
         cmocka_unit_test(test_health_check),
         cmocka_unit_test(test_health_watch),
         cmocka_unit_test(test_health_limits),
+        cmocka_unit_test(test_health_without_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
