@@ -44,6 +44,7 @@ enum {
 };
 
 #define RPCNET_NO_DEADLINE UINT64_MAX
+#define RPCNET_URGENCY_DEFAULT UINT32_MAX
 
 /* ---- credentials ---- */
 
@@ -120,7 +121,9 @@ typedef struct rpcnet_call_options {
     size_t receive_max;              /* bytes of one message; default 4 MiB */
     size_t send_max;
     bool manual_consume; /* messages hold the peer's window until rpcnet_call_consume */
-    unsigned urgency;    /* of what we send: 0 first ... 7 last (RFC 9218); default 3 */
+    /* Of what we send: 0 first ... 7 last (RFC 9218). RPCNET_URGENCY_DEFAULT: what it is now; that
+     * is 3 at first, or on a server what the client asks for. */
+    unsigned urgency;
 } rpcnet_call_options;
 
 void rpcnet_call_options_init(rpcnet_call_options *options);

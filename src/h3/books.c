@@ -5,7 +5,11 @@
 #include "base/varint.h"
 #include "rpcnet/error.h"
 
-enum { STREAM_TYPE_CONTROL = 0 };
+enum {
+    STREAM_TYPE_CONTROL = 0,
+    FRAME_PRIORITY_REQUEST = 0xf0700, /* PRIORITY_UPDATE (RFC 9218, section 7.2) */
+    FRAME_PRIORITY_PUSH = 0xf0701
+};
 
 void rn_h3_book_init(rn_h3_book *book, bool unidirectional, rn_budget *budget) {
     memset(book, 0, sizeof *book);
@@ -21,14 +25,14 @@ void rn_h3_book_fini(rn_h3_book *book) {
 /* Frames that mean something only as a whole (RFC 9114, section 7.2; RFC 9218, section 7.2). */
 static bool is_whole(uint64_t type) {
     switch (type) {
-    case 0x01:    /* HEADERS */
-    case 0x03:    /* CANCEL_PUSH */
-    case 0x04:    /* SETTINGS */
-    case 0x05:    /* PUSH_PROMISE */
-    case 0x07:    /* GOAWAY */
-    case 0x0d:    /* MAX_PUSH_ID */
-    case 0xf0700: /* PRIORITY_UPDATE of a request */
-    case 0xf0701: /* PRIORITY_UPDATE of a push */
+    case 0x01: /* HEADERS */
+    case 0x03: /* CANCEL_PUSH */
+    case 0x04: /* SETTINGS */
+    case 0x05: /* PUSH_PROMISE */
+    case 0x07: /* GOAWAY */
+    case 0x0d: /* MAX_PUSH_ID */
+    case FRAME_PRIORITY_REQUEST:
+    case FRAME_PRIORITY_PUSH:
         return true;
     default:
         return false;
@@ -100,6 +104,7 @@ static int read_payload(rn_h3_book *book, const uint8_t *data, size_t len) {
     if (book->payload.len > 0) {
         rn_buffer_fini(&book->payload); /* its limit stays */
     }
+    book->priorities += book->frame_type == FRAME_PRIORITY_REQUEST;
     book->state = RN_H3_BOOK_HEADER;
     book->header_len = 0;
     return RPCNET_OK;
@@ -132,7 +137,8 @@ int rn_h3_book_read(rn_h3_book *book, const uint8_t *data, size_t len) {
 }
 
 bool rn_h3_book_is_behind_priority_id(const rn_h3_book *book) {
-    bool priority = book->frame_type == 0xf0700 || book->frame_type == 0xf0701;
+    bool priority =
+        book->frame_type == FRAME_PRIORITY_REQUEST || book->frame_type == FRAME_PRIORITY_PUSH;
     return book->state == RN_H3_BOOK_WHOLE && book->unidirectional && priority &&
            book->payload.len > 0 && book->payload.len == varint_len_at(book->payload.data);
 }

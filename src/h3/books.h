@@ -34,7 +34,8 @@ typedef struct rn_h3_book {
     uint64_t left;                         /* payload bytes to come, in WHOLE and SKIP */
     uint8_t header[RN_H3_BOOK_HEADER_MAX]; /* bytes of the type, or the present frame's header */
     size_t header_len;
-    rn_buffer payload; /* bytes of the present WHOLE frame that came so far */
+    rn_buffer payload;   /* bytes of the present WHOLE frame that came so far */
+    uint64_t priorities; /* PRIORITY_UPDATE frames of requests that have come whole */
 } rn_h3_book;
 
 /* `budget`: where the bytes that it keeps are counted; may be NULL. */

@@ -7,7 +7,7 @@
 #include "h3/internal.h"
 #include "rpcnet/error.h"
 
-enum { STREAMS_DEFAULT = 128, STREAM_TYPE_CONTROL = 0 };
+enum { STREAMS_DEFAULT = 128 };
 
 void rn_h3_session_abort(rn_h3_session *session, uint64_t code, const char *text) {
     session->broken = true;
@@ -68,7 +68,7 @@ static void on_established(rn_conn *conn, void *user) {
     }
 }
 
-/* The peer may have changed priorities by PRIORITY_UPDATE, of which the library does not tell. */
+/* The client has changed priorities by PRIORITY_UPDATE, of which the library does not tell. */
 static void refresh_urgencies(rn_h3_session *session) {
     rn_list *link;
     rn_list *after;
@@ -98,9 +98,9 @@ static void on_stream_data(rn_conn *conn, rn_stream *quic_stream, const uint8_t 
             return;
         }
     }
+    uint64_t priorities = stream->book.priorities;
     rn_h3_rx_data(session, stream, data, len, fin);
-    bool control = stream->book.unidirectional && stream->book.stream_type == STREAM_TYPE_CONTROL;
-    if (session->server && control && !session->broken) {
+    if (session->server && stream->book.priorities != priorities && !session->broken) {
         refresh_urgencies(session);
     }
 }

@@ -150,8 +150,8 @@ void rn_h3_forget(rn_h3_stream *stream, uint64_t code);
 
 void rn_h3_stream_set_handler(rn_h3_stream *stream, const rn_h3_stream_handler *handler,
                               void *user);
-/* 0 (first) to 7 (last), for the bytes that we send (RFC 9218); 3 at first, or what the request
- * asked for. */
+/* 0 (first) to 7 (last), for the bytes that we send (RFC 9218). Until it is called: 3, or on a
+ * server what the client asks for. */
 void rn_h3_stream_set_urgency(rn_h3_stream *stream, unsigned urgency);
 /* The user that was set with this handler; NULL: it has another one. */
 void *rn_h3_stream_user(const rn_h3_stream *stream, const rn_h3_stream_handler *handler);

@@ -109,8 +109,17 @@ void rn_h3_stream_set_handler(rn_h3_stream *stream, const rn_h3_stream_handler *
 }
 
 void rn_h3_stream_set_urgency(rn_h3_stream *stream, unsigned urgency) {
-    if (!stream->session->closing) {
-        rn_stream_set_urgency(stream->stream, urgency);
+    rn_h3_session *session = stream->session;
+    if (session->closing) {
+        return;
+    }
+    rn_stream_set_urgency(stream->stream, urgency);
+    if (session->server) {
+        nghttp3_pri ours = {.urgency = urgency};
+        int rv = nghttp3_conn_set_server_stream_priority(session->http, stream->id, &ours);
+        if (rv != 0 && rv != NGHTTP3_ERR_STREAM_NOT_FOUND) { /* inside `closed` */
+            rn_h3_session_fail(session, rv);
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 
 #include "rpc/internal.h"
 
-enum { FRAME_PREFIX = 5, HEADERS_ROOM = 128, URGENCY_MAX = 7, HEAD_MAX = 64 };
+enum { FRAME_PREFIX = 5, HEADERS_ROOM = 128, HEAD_MAX = 64 };
 
 uint64_t rpcnet_now(rpcnet_env *env) {
     return rn_env_now(env);
@@ -23,7 +23,7 @@ rpcnet_call *rn_rpc_call_alloc(rn_env *env, bool server, rn_bytes path) {
     call->deadline = RPCNET_NO_DEADLINE;
     call->options = (rn_call_options){.receive_max = RN_CALL_MESSAGE_DEFAULT,
                                       .send_max = RN_CALL_MESSAGE_DEFAULT};
-    call->urgency = 3;
+    call->urgency = RPCNET_URGENCY_DEFAULT;
     rn_list_init(&call->link);
     rn_metadata_init(&call->metadata);
     rn_deferred_init(&call->later, NULL, call);
@@ -108,7 +108,7 @@ void rpcnet_call_set_callbacks(rpcnet_call *call, const rpcnet_call_callbacks *c
 
 void rn_rpc_call_apply_urgency(rpcnet_call *call) {
     rn_h3_stream *stream = call->inner != NULL ? rn_call_stream(call->inner) : NULL;
-    if (stream != NULL) {
+    if (stream != NULL && call->urgency != RPCNET_URGENCY_DEFAULT) {
         rn_h3_stream_set_urgency(stream, call->urgency);
     }
 }
@@ -117,12 +117,14 @@ void rpcnet_call_set_options(rpcnet_call *call, const rpcnet_call_options *optio
     rpcnet_call_options given;
     rpcnet_call_options_init(&given);
     int rv = rn_rpc_take_options(&given, sizeof given, options);
-    assert(rv == RPCNET_OK && given.urgency <= URGENCY_MAX);
+    assert(rv == RPCNET_OK && rn_rpc_is_urgency(given.urgency));
     (void)rv;
     call->options = (rn_call_options){.receive_max = given.receive_max,
                                       .send_max = given.send_max,
                                       .manual_consume = given.manual_consume};
-    call->urgency = given.urgency;
+    if (given.urgency != RPCNET_URGENCY_DEFAULT) {
+        call->urgency = given.urgency;
+    }
     if (call->inner != NULL) {
         rn_call_set_options(call->inner, &call->options);
         rn_rpc_call_apply_urgency(call);

@@ -5,8 +5,6 @@
 
 #include "rpc/internal.h"
 
-enum { URGENCY_MAX = 7 };
-
 /* ---- end ---- */
 
 void rn_rpc_call_tell_status(rpcnet_call *call, int code, rn_bytes message,
@@ -221,7 +219,7 @@ int rpcnet_call_new(rpcnet_call **out, rpcnet_channel *channel, const char *path
     rpcnet_call_options_init(&given);
     if (!is_path_valid(path) ||
         (options != NULL && rn_rpc_take_options(&given, sizeof given, options) != RPCNET_OK) ||
-        given.urgency > URGENCY_MAX) {
+        !rn_rpc_is_urgency(given.urgency)) {
         return RPCNET_ERR_ARGUMENT;
     }
     if (is_shut(channel)) {

@@ -30,6 +30,7 @@ enum {
 /* Copies the caller's struct, whose first member is its struct_size, over the defaults in `out`.
  * RPCNET_ERR_ARGUMENT: its size is none that this library knows. */
 int rn_rpc_take_options(void *out, size_t size, const void *in);
+bool rn_rpc_is_urgency(unsigned urgency); /* 0 to 7, or RPCNET_URGENCY_DEFAULT */
 /* RPCNET_ERR_ARGUMENT: a limit is outside what the protocol or common sense allows. */
 int rn_rpc_take_limits(const rpcnet_limits *in, bool server, rn_quic_limits *out);
 
@@ -81,8 +82,8 @@ struct rpcnet_call {
     uint64_t deadline;
     rn_timer *timer; /* NULL: without a deadline */
     rn_call_options options;
-    unsigned urgency;
-    bool spoke; /* server: something was sent, so the header section is out */
+    unsigned urgency; /* RPCNET_URGENCY_DEFAULT: as it is */
+    bool spoke;       /* server: something was sent, so the header section is out */
 
     /* Client: waiting for a stream. */
     rpcnet_channel *channel; /* where it waits; NULL once it does not */

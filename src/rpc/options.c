@@ -4,7 +4,7 @@
 
 #include "rpc/internal.h"
 
-enum { STREAM_BYTES_MIN = 4096, HEADERS_MIN = 1024, HEADERS_MAX = 1 << 20 };
+enum { STREAM_BYTES_MIN = 4096, HEADERS_MIN = 1024, HEADERS_MAX = 1 << 20, URGENCY_MAX = 7 };
 
 #define LIMIT_MAX (UINT64_C(1) << 60) /* what QUIC can count of bytes and streams */
 
@@ -17,6 +17,10 @@ int rn_rpc_take_options(void *out, size_t size, const void *in) {
     memcpy(out, in, given);
     memcpy(out, &size, sizeof size);
     return RPCNET_OK;
+}
+
+bool rn_rpc_is_urgency(unsigned urgency) {
+    return urgency <= URGENCY_MAX || urgency == RPCNET_URGENCY_DEFAULT;
 }
 
 void rpcnet_limits_init(rpcnet_limits *limits) {
@@ -82,7 +86,7 @@ void rpcnet_call_options_init(rpcnet_call_options *options) {
         .deadline_ns = RPCNET_NO_DEADLINE,
         .receive_max = RN_CALL_MESSAGE_DEFAULT,
         .send_max = RN_CALL_MESSAGE_DEFAULT,
-        .urgency = 3,
+        .urgency = RPCNET_URGENCY_DEFAULT,
     };
 }
 

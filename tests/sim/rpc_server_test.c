@@ -448,6 +448,41 @@ static void test_a_reset_before_the_request(void **state) {
     world_del(w);
 }
 
+/* A client asks for an urgency; a server that sets something else of its call leaves that, and one
+ * that wants an urgency of its own gets it. */
+static void test_urgency_that_is_asked_for(void **state) {
+    (void)state;
+    world *w = world_start(24);
+    rpcnet_metadata *asked;
+    rpcnet_call_options options;
+    assert_int_equal(rpcnet_metadata_new(&asked), RPCNET_OK);
+    assert_int_equal(rpcnet_metadata_add(asked, "priority", "u=1", 3), RPCNET_OK);
+    rpcnet_call_options_init(&options);
+    options.metadata = asked;
+    w->serve_held = true; /* sets options */
+    probe at = {0};
+    call_with(w, &at, "/t/Sink", &options);
+    run_ms(w, 200);
+    rpcnet_call *served = w->served[0].call;
+    const rn_conn *conn = rn_h3_session_conn(rn_h3_stream_session(rn_call_stream(served->inner)));
+    rn_list *link;
+    rn_list *after;
+    const rn_stream *stream = NULL;
+    RN_LIST_FOREACH(link, after, &conn->streams) {
+        const rn_stream *found = RN_CONTAINER_OF(link, rn_stream, link);
+        stream = found->id == 0 ? found : stream;
+    }
+    assert_non_null(stream);
+    assert_int_equal(stream->urgency, 1);
+    rpcnet_call_options_init(&options);
+    options.urgency = 5;
+    rpcnet_call_set_options(served, &options);
+    assert_int_equal(stream->urgency, 5);
+    rpcnet_metadata_del(asked);
+    probe_del(&at);
+    world_del(w);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_arguments),
@@ -465,6 +500,7 @@ int main(void) {
         cmocka_unit_test(test_health_watch),
         cmocka_unit_test(test_health_limits),
         cmocka_unit_test(test_health_without_room),
+        cmocka_unit_test(test_urgency_that_is_asked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -420,6 +420,39 @@ static void priorities(void **state) {
     stop(&s);
 }
 
+/* What the server wants for itself stays, and only a PRIORITY_UPDATE changes anything. */
+static void priorities_of_the_server(void **state) {
+    (void)state;
+    for (size_t chunk = 0; chunk < 3; chunk++) {
+        scene s;
+        uint8_t good[256];
+        rn_stream *other = NULL;
+        start(&s, true, chunk);
+        put(s.request, good, good_headers(good), false);
+        assert_int_equal(rn_conn_open_bidi(s.conn, &other), RPCNET_OK);
+        put(other, good, good_headers(good), false);
+        fake_link_run(s.p->link);
+        const rn_stream *mine = fake_conn_stream(fake_link_server(s.p->link), 0);
+        rn_stream *theirs = fake_conn_stream(fake_link_server(s.p->link), 4);
+        rn_h3_stream_set_urgency(s.p->server.streams[0].stream, 0);
+        say_priority(s.control, 0);
+        fake_link_run(s.p->link);
+        assert_int_equal(fake_stream_urgency(mine), 0);
+        assert_int_equal(fake_stream_urgency(theirs), 3);
+        rn_stream_set_urgency(theirs, 5); /* who looks after it would find another one */
+        PUT(s.control, false, 0x21, 0x03, 'x', 'y', 'z', 0x21, 0x00);
+        PUT(s.control, false, 0x80, 0x0f, 0x07, 0x00, 0x04, 0x04, 'u', '='); /* not whole */
+        fake_link_run(s.p->link);
+        assert_int_equal(fake_stream_urgency(theirs), 5);
+        PUT(s.control, false, '1');
+        fake_link_run(s.p->link);
+        assert_int_equal(fake_stream_urgency(theirs), 1);
+        assert_int_equal(fake_stream_urgency(mine), 0);
+        assert_false(s.peer.closed);
+        stop(&s);
+    }
+}
+
 /* ---- a server that misbehaves ---- */
 
 static heard *client_heard(scene *s) {
@@ -526,6 +559,7 @@ int main(void) {
         cmocka_unit_test(broken_control_streams),
         cmocka_unit_test(broken_unidirectional_streams),
         cmocka_unit_test(priorities),
+        cmocka_unit_test(priorities_of_the_server),
         cmocka_unit_test(responses_that_are_cut),
         cmocka_unit_test(informational_responses_are_skipped),
         cmocka_unit_test(a_server_opens_a_request),
