@@ -82,7 +82,8 @@ static const rn_setting table[] = {
      .max = STREAMS_MAX_LIMIT,
      .zero = "no limit",
      .unit = "streams",
-     .help = "Streams served at a time; more are refused.",
+     .help = "Streams served at a time, those whose request is still to come included; more "
+             "are refused.",
      .offset = offsetof(rn_worker_config, streams_max)},
     {.option = "unacked-max",
      .variable = "CONNECTION_SWAP_WORKER_UNACKED_MAX",

@@ -12,12 +12,9 @@ static void on_message(rpcnet_call *call, const void *data, size_t len, void *us
     if (task->ended) {
         return;
     }
-    const char *refusal = rn_task_refusal(worker);
     int result = RPCNET_OK;
     if (task->running) {
         rn_task_end(task, RPCNET_GRPC_INVALID_ARGUMENT, "the call has more than one request");
-    } else if (refusal != NULL) {
-        rn_task_end(task, RPCNET_GRPC_UNAVAILABLE, refusal);
     } else if ((result = rn_generator_start(&task->generator, worker->model,
                                             rn_bytes_of(data, len))) == RPCNET_ERR_MEMORY) {
         rn_task_end(task, RPCNET_GRPC_RESOURCE_EXHAUSTED, "out of memory");
@@ -77,8 +74,13 @@ void rn_task_generate(rpcnet_server *server, rpcnet_call *call, void *user) {
         return;
     }
     rn_task *task = rn_task_new(worker, call, RN_TASK_DIRECT, &callbacks);
-    if (task != NULL) {
-        task->stream_id = peer.call;
-        snprintf(task->connection_id, sizeof task->connection_id, "conn-%" PRIu64, peer.connection);
+    if (task == NULL) {
+        return;
+    }
+    task->stream_id = peer.call;
+    snprintf(task->connection_id, sizeof task->connection_id, "conn-%" PRIu64, peer.connection);
+    const char *refusal = rn_task_take(task);
+    if (refusal != NULL) {
+        rn_task_end(task, RPCNET_GRPC_UNAVAILABLE, refusal);
     }
 }

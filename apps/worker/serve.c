@@ -24,26 +24,13 @@ static void send_done(rn_task *task, uint32_t code, const char *message) {
     rn_task_end(task, RPCNET_GRPC_OK, NULL);
 }
 
-static void refuse(rn_task *task, const char *reason) {
-    rn_worker *worker = task->worker;
-    worker->counters.refusals++;
-    RN_INFO(worker->program.log, worker->program.target,
-            "worker=%s stream.id=%" PRIu64 " connection.id=%s reason=%s refused handoff",
-            worker->config.label, task->stream_id, task->connection_id, reason);
-    if (rn_serving_refuse(&task->serving) == RPCNET_OK) {
-        rn_task_send_frame(
-            task, &(rn_worker_frame){.kind = RN_WORKER_REFUSED, .refused = rn_bytes_text(reason)});
-    }
-    rn_task_end(task, RPCNET_GRPC_OK, NULL);
-}
-
 /* Without memory to go on: another worker may have it. */
 static void hand_on(rn_task *task) {
     static const char why[] = "out of memory";
     if (task->serving.answered) {
         rn_task_give_back(task, why, false);
     } else {
-        refuse(task, why);
+        rn_task_refuse(task, why);
     }
 }
 
@@ -131,9 +118,9 @@ static void take_assignment(rn_task *task, const rn_assignment *assignment) {
                      assignment->previous_worker);
     rn_sentence_copy(task->swap_message, sizeof task->swap_message, assignment->swap_message);
     task->swap_reason = assignment->swap_reason;
-    const char *refusal = rn_task_refusal(task->worker);
+    const char *refusal = rn_task_take(task);
     if (refusal != NULL) {
-        refuse(task, refusal);
+        rn_task_refuse(task, refusal);
         return;
     }
     if (rn_bytes_is(assignment->method, chat_path)) {

@@ -35,10 +35,11 @@ rn_task *rn_task_new(rn_worker *worker, rpcnet_call *call, enum rn_task_kind kin
     return task;
 }
 
-static void stop_running(rn_task *task) {
+static void stop(rn_task *task) {
     task->worker->program.env->ops->timer_set(task->timer, RN_NEVER);
-    if (task->running) {
-        task->running = false;
+    task->running = false;
+    if (task->taken) {
+        task->taken = false;
         rn_worker_stream_ended(task->worker);
     }
 }
@@ -48,7 +49,7 @@ void rn_task_del(rn_task *task) {
         return;
     }
     rn_worker *worker = task->worker;
-    stop_running(task);
+    stop(task);
     rn_list_remove(&task->link);
     worker->program.env->ops->timer_del(task->timer);
     rpcnet_call_del(task->call);
@@ -71,6 +72,15 @@ const char *rn_task_refusal(const rn_worker *worker) {
     return max > 0 && worker->streams >= max ? "full" : NULL;
 }
 
+const char *rn_task_take(rn_task *task) {
+    const char *refusal = rn_task_refusal(task->worker);
+    if (refusal == NULL) {
+        task->taken = true;
+        rn_worker_stream_begins(task->worker);
+    }
+    return refusal;
+}
+
 static void finish_if_flushed(rn_task *task) {
     if (task->ended && !task->finished && rn_outbox_empty(&task->outbox)) {
         task->finished = true;
@@ -83,7 +93,7 @@ void rn_task_end(rn_task *task, int code, const char *status) {
     if (task->ended) {
         return;
     }
-    stop_running(task);
+    stop(task);
     task->ended = true;
     task->code = code;
     snprintf(task->status, sizeof task->status, "%s", status != NULL ? status : "");
@@ -290,7 +300,6 @@ void rn_task_run(rn_task *task) {
     task->interval_ns =
         task->generator.pace_ns > 0 ? task->generator.pace_ns : worker->config.token_interval_ns;
     task->due_ns = rn_env_now(worker->program.env);
-    rn_worker_stream_begins(worker);
     int result = send_connected(task);
     if (result != RPCNET_OK) {
         end_by_error(task, result);
@@ -305,8 +314,25 @@ void rn_task_resume(rn_task *task) {
     }
 }
 
+void rn_task_refuse(rn_task *task, const char *reason) {
+    rn_worker *worker = task->worker;
+    worker->counters.refusals++;
+    RN_INFO(worker->program.log, worker->program.target,
+            "worker=%s stream.id=%" PRIu64 " connection.id=%s reason=%s refused handoff",
+            worker->config.label, task->stream_id, task->connection_id, reason);
+    if (rn_serving_refuse(&task->serving) == RPCNET_OK) {
+        rn_task_send_frame(
+            task, &(rn_worker_frame){.kind = RN_WORKER_REFUSED, .refused = rn_bytes_text(reason)});
+    }
+    rn_task_end(task, RPCNET_GRPC_OK, NULL);
+}
+
 void rn_task_give_back(rn_task *task, const char *message, bool drain) {
-    if (!task->running) {
+    if (!task->taken) {
+        return;
+    }
+    if (task->kind == RN_TASK_STREAM && !task->serving.answered) {
+        rn_task_refuse(task, rn_task_refusal(task->worker));
         return;
     }
     rn_worker_counters *counters = &task->worker->counters;

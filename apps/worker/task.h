@@ -2,7 +2,8 @@
  * or a direct Generate of another program of the cluster.
  *
  * A task belongs to its call: it is made by the method's handler and freed when the call is closed
- * or cancelled. It is counted as a stream from the moment it generates until it ends. */
+ * or cancelled. From the moment it is taken until it ends it is counted as a stream, though its
+ * request may be still to come: what waits here has to be given back, and has its place. */
 #ifndef APPS_WORKER_TASK_H
 #define APPS_WORKER_TASK_H
 
@@ -29,7 +30,8 @@ typedef struct rn_task {
     rn_worker *worker;
     rpcnet_call *call;
     enum rn_task_kind kind;
-    bool running; /* generates, and is counted */
+    bool taken;   /* is counted as a stream */
+    bool running; /* generates */
     bool ended;   /* nothing more will be produced; the call is finished when the outbox is empty */
     bool finished;
     int code; /* the gRPC status to finish with */
@@ -63,7 +65,9 @@ rn_task *rn_task_new(rn_worker *worker, rpcnet_call *call, enum rn_task_kind kin
 void rn_task_del(rn_task *task); /* the call, too */
 /* Why a stream is not taken now ("recovering", ...); NULL: it may be. */
 const char *rn_task_refusal(const rn_worker *worker);
-/* The generator stands where it has to: counts the stream, sends Connected, then messages. */
+/* Takes the stream, if it may be taken: NULL; else why not. */
+const char *rn_task_take(rn_task *task);
+/* The generator stands where it has to: sends Connected, then messages. */
 void rn_task_run(rn_task *task);
 /* There may be room again, in the call or by the director's credit. */
 void rn_task_resume(rn_task *task);
@@ -74,7 +78,10 @@ void rn_task_end(rn_task *task, int code, const char *status);
 void rn_task_on_writable(rpcnet_call *call, void *user);
 void rn_task_on_closed(rpcnet_call *call, void *user);
 
-/* Ends a running stream so that another worker goes on with it. */
+/* Tells the director that this stream is not for us; nothing may have been sent before. */
+void rn_task_refuse(rn_task *task, const char *reason);
+/* Ends a stream that was taken so that another worker goes on with it. One that has not been
+ * answered yet is refused for what rn_task_refusal says: there has to be something. */
 void rn_task_give_back(rn_task *task, const char *message, bool drain);
 
 #endif

@@ -75,8 +75,8 @@ static void fail_all(rn_worker *worker) {
             RN_WARN(worker->program.log, worker->program.target,
                     "worker=%s stream.id=%" PRIu64 " connection.id=%s simulating failure after %s",
                     worker->config.label, task->stream_id, task->connection_id, after);
-            rn_task_give_back(task, message, false);
         }
+        rn_task_give_back(task, message, false);
     }
 }
 

@@ -23,7 +23,7 @@ struct rn_worker {
     rpcnet_health *health;
     rn_registry registry;
     rn_list tasks;
-    size_t streams; /* tasks that run */
+    size_t streams; /* tasks that were taken and have not ended */
     rn_outage outage;
     rn_timer *outage_timer;
     bool stalled; /* a stream has, see the setting stall-after */
@@ -38,7 +38,7 @@ struct rn_worker {
 int rn_worker_open(rn_worker *worker);
 void rn_worker_close(rn_worker *worker); /* also what is half open */
 
-/* A task begins to run, or has ended; and: was freed. */
+/* A task was taken, or has ended; and: was freed. */
 void rn_worker_stream_begins(rn_worker *worker);
 void rn_worker_stream_ended(rn_worker *worker);
 void rn_worker_task_gone(rn_worker *worker);

@@ -1,9 +1,12 @@
 """SIGTERM at the serving worker: it hands its streams back and ends well."""
 
+import os
 import signal
 
-from cluster import CALM, PATIENT, main
+from cluster import CALM, CERTS, PATIENT, PROGRAMS, main
 from disturbed import DisturbedTest
+
+PROGRAMS["probe_call"] = os.environ["RN_PROBE_CALL"]
 
 TOKENS = 200
 REQUEST = ("--prompt", "the river", "--seed", "7", "--tokens", str(TOKENS))
@@ -49,6 +52,37 @@ class Drain(DisturbedTest):
         self.cluster.start_worker("worker-b", *CALM)
         self.assert_clean(client, 10)
         self.assertEqual(client.serving(), "worker-b")
+        self.cluster.end()
+
+    def open_silently(self, target, *options):
+        """A Generate whose request never comes."""
+        return self.cluster.run("probe_call", "--target", target, "--ca", CERTS / "ca.crt", "--path",
+                                "/connection_swap.Inference/Generate", "--half-close", "no",
+                                *options)
+
+    def test_drain_before_the_request(self):
+        """A stream whose request has not come is not waited for."""
+        director = self.cluster.start_director(*PATIENT, "--idle-timeout", "2s",
+                                               "--keep-alive", "500ms")
+        first = self.cluster.start_worker("worker-a", *CALM, "--drain-timeout", "3600s", "--log",
+                                          "trace")
+        silent = self.open_silently(director.user, "--name", "localhost")
+        direct = self.open_silently(first.user, "--identity", "rpcnet://role/worker/worker-a",
+                                    "--cert", CERTS / "client.crt", "--key", CERTS / "client.key")
+        director.wait_for(r"worker\.label=worker-a assigning stream to worker$")
+        first.wait_for(r"streams=2 result=0 report$")
+        first.signal(signal.SIGTERM)
+        self.assertEqual(first.wait(), 0)
+        self.assertTrue(first.find(r"connection\.id=conn-1 reason=draining refused handoff$"))
+        self.assertTrue(first.find(r"worker=worker-a drained$"))
+        self.assertEqual(direct.wait(), 0)
+        self.assertRegex(direct.out.text(), r"code=UNAVAILABLE .*text=worker-a is draining")
+        self.assertTrue(director.find(r'err="draining" worker refused stream$'))
+        self.cluster.start_worker("worker-b", *CALM)
+        director.wait_for(r"worker\.label=worker-b assigning stream to worker$")
+        self.assertIsNone(silent.code)
+        silent.kill()
+        director.wait_for(r"connection\.id=conn-1 code=CANCELLED .*stream ended$")
         self.cluster.end()
 
     def test_director_waits_for_its_streams(self):

@@ -3,10 +3,11 @@
  *
  *   probe_call --target HOST:PORT --ca FILE (--name NAME | --identity URI) [--cert FILE --key FILE]
  *              --path /package.Service/Method [--metadata NAME=VALUE]... [--message HEX]...
+ *              [--half-close no]
  *
- * The messages are sent, then the call is half-closed. Prints "message HEX" for each answer and at
- * the end "code=<gRPC code> loss=<how the connection was lost, or none> text=<message>". Exits with
- * 0 when it could ask, whatever the answer was. */
+ * The messages are sent, then the call is half-closed if it is not to stay open. Prints "message
+ * HEX" for each answer and at the end "code=<gRPC code> loss=<how the connection was lost, or none>
+ * text=<message>". Exits with 0 when it could ask, whatever the answer was. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,7 @@ typedef struct probe {
     const char *messages[MESSAGES_MAX];
     size_t message_count;
     size_t sent;
+    bool stays_open;
     rpcnet_metadata *metadata;
     rpcnet_loop *loop;
     rpcnet_channel *channel;
@@ -68,6 +70,10 @@ static int take_option(probe *p, const char *name, const char *value) {
     }
     if (strcmp(name, "--metadata") == 0) {
         return add_metadata(p, value);
+    }
+    if (strcmp(name, "--half-close") == 0 && strcmp(value, "no") == 0) {
+        p->stays_open = true;
+        return RPCNET_OK;
     }
     if (strcmp(name, "--message") == 0 && p->message_count < MESSAGES_MAX) {
         p->messages[p->message_count++] = value;
@@ -140,7 +146,7 @@ static int send_messages(probe *p) {
             return rv == RPCNET_ERR_AGAIN ? RPCNET_OK : rv;
         }
     }
-    return rpcnet_call_half_close(p->call);
+    return p->stays_open ? RPCNET_OK : rpcnet_call_half_close(p->call);
 }
 
 static void on_writable(rpcnet_call *call, void *user) {

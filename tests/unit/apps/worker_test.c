@@ -1,6 +1,34 @@
 /* Tests of the worker: the streams that it serves, and how they end. */
 #include "worker_fixture.h"
 
+/* An assignment of a Generate whose request has not come. */
+static void assign_without_request(rpcnet_call *call, rn_director_frame *out) {
+    assign(NULL, 0, FOREVER_CREDIT, out);
+    out->assignment.client_messages = (rn_repeated){0};
+    out->assignment.half_closed = false;
+    give(call, out);
+    assert_int_equal(call->sent, 0);
+}
+
+static void send_request(rpcnet_call *call) {
+    static const char two_tokens[] = {0x10, 2};
+    give(call, &(rn_director_frame){.kind = RN_DIRECTOR_CLIENT_MESSAGE,
+                                    .client_message = {1, rn_bytes_of(two_tokens, 2)}});
+}
+
+static rpcnet_call *call_directly(fixture *f) {
+    rpcnet_call *call = fake_call_new(RN_ROLE_CLIENT);
+    rn_task_generate(f->worker.user, call, &f->worker);
+    return call;
+}
+
+static void assert_refused(rpcnet_call *call, const char *reason) {
+    assert_int_equal(call->sent, 1);
+    assert_int_equal(frame_at(call, 0).kind, RN_WORKER_REFUSED);
+    assert_true(rn_bytes_is(frame_at(call, 0).refused, reason));
+    assert_true(call->finished && call->code == RPCNET_GRPC_OK);
+}
+
 static void test_stream(void **state) {
     fixture *f = *state;
     rn_director_frame assignment;
@@ -334,6 +362,79 @@ static void test_drain_timeout(void **state) {
     end_call(call);
 }
 
+/* The client has opened its call and said nothing yet: the stream is another worker's at once, and
+ * nothing holds up the end. */
+static void test_drain_before_the_request(void **state) {
+    fixture *f = *state;
+    rn_director_frame assignment;
+    rpcnet_call *silent = serve(f);
+    rpcnet_call *direct = call_directly(f);
+    assign_without_request(silent, &assignment);
+    f->worker.program.stop(f->worker.program.stop_user);
+    assert_refused(silent, "draining");
+    assert_true(direct->finished && direct->code == RPCNET_GRPC_UNAVAILABLE);
+    send_request(silent); /* it crossed the refusal */
+    assert_int_equal(silent->sent, 1);
+    assert_int_equal(f->worker.counters.refusals, 1);
+    assert_int_equal(f->worker.counters.handed_back, 1);
+    end_call(silent);
+    assert_false(fake_world_get()->servers[0].draining);
+    end_call(direct);
+    assert_true(fake_world_get()->servers[0].draining && fake_world_get()->servers[1].draining);
+}
+
+static void test_simulated_failure_before_the_request(void **state) {
+    fixture *f = *state;
+    rn_director_frame assignment;
+    rpcnet_call *silent = serve(f);
+    rpcnet_call *served = serve(f);
+    assign_without_request(silent, &assignment);
+    assign(served, 0, FOREVER_CREDIT, &assignment);
+    fake_env_advance(&f->env, 15 * RN_SECOND);
+    assert_refused(silent, "recovering");
+    send_request(silent);
+    assert_int_equal(silent->sent, 1);
+    assert_int_equal(frame_at(served, served->sent - 1).kind, RN_WORKER_FAILURE);
+    assert_int_equal(f->worker.streams, 0);
+    rpcnet_call *direct = call_directly(f);
+    assert_true(direct->finished && direct->code == RPCNET_GRPC_UNAVAILABLE);
+    end_call(direct);
+    end_call(silent);
+    end_call(served);
+}
+
+/* Those whose request is still to come have their places. */
+static void test_full_before_the_request(void **state) {
+    fixture *f = *state;
+    rn_director_frame assignment;
+    rpcnet_call *silent = serve(f);
+    rpcnet_call *direct = call_directly(f);
+    assign_without_request(silent, &assignment);
+    assert_int_equal(f->worker.streams, 2); /* the limit */
+    rpcnet_call *late = serve(f);
+    assign(late, 0, FOREVER_CREDIT, &assignment);
+    assert_refused(late, "full");
+    rpcnet_call *late_direct = call_directly(f);
+    assert_true(late_direct->finished && late_direct->code == RPCNET_GRPC_UNAVAILABLE);
+    assert_string_equal(late_direct->message, "full");
+    send_request(silent);
+    assert_int_equal(frame_at(silent, 0).kind, RN_WORKER_EVENT);
+    assert_int_equal(f->worker.streams, 2);
+    /* A place that was given up is another's. */
+    end_call(direct);
+    assert_int_equal(f->worker.streams, 1);
+    rpcnet_call *next = serve(f);
+    assign_without_request(next, &assignment);
+    give(next, &(rn_director_frame){.kind = RN_DIRECTOR_HALF_CLOSE});
+    assert_int_equal(frame_at(next, 0).done.code, RPCNET_GRPC_INVALID_ARGUMENT);
+    assert_int_equal(f->worker.streams, 1);
+    end_call(next);
+    end_call(late);
+    end_call(late_direct);
+    end_call(silent);
+    assert_int_equal(f->worker.streams, 0);
+}
+
 /* The client's messages come while it runs; Done comes after the last one. */
 static void test_chat(void **state) {
     fixture *f = *state;
@@ -416,6 +517,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_handshakes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_drain, setup, teardown),
         cmocka_unit_test_setup_teardown(test_drain_timeout, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_drain_before_the_request, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_simulated_failure_before_the_request, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_full_before_the_request, setup, teardown),
         cmocka_unit_test_setup_teardown(test_chat, setup, teardown),
         cmocka_unit_test_setup_teardown(test_one_stream_stalls, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_drained_worker_does_not_recover, setup, teardown),
