@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "common/cluster.h"
 #include "common/message.h"
 #include "connection_swap.pb-c.h"
 #include "worker/worker.h"
@@ -123,9 +124,11 @@ static void on_report_status(rpcnet_call *call, int code, const char *message,
 static void open_report(rn_registry *registry) {
     static const rpcnet_call_callbacks callbacks = {.on_message = on_command,
                                                     .on_status = on_report_status};
+    rpcnet_call_options options;
+    rn_cluster_call_options(&options);
     int result =
         rpcnet_call_new(&registry->report, registry->channel,
-                        "/connection_swap.DirectorRegistry/Report", NULL, &callbacks, registry);
+                        "/connection_swap.DirectorRegistry/Report", &options, &callbacks, registry);
     if (result == RPCNET_OK) {
         send_report(registry);
     } else {
@@ -225,9 +228,11 @@ static void begin(rn_registry *registry) {
     request.incarnation = registry->incarnation;
     registry->answered = false;
     rpcnet_call *call = NULL;
+    rpcnet_call_options options;
+    rn_cluster_call_options(&options);
     int result =
         rpcnet_call_new(&call, registry->channel, "/connection_swap.DirectorRegistry/Register",
-                        NULL, &callbacks, registry);
+                        &options, &callbacks, registry);
     if (result == RPCNET_OK) {
         result = rn_message_send(call, &request.base);
     }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/cluster.h"
 #include "director/control/control.h"
 #include "grpc/health/v1/health.pb-c.h"
 #include "rpcnet/error.h"
@@ -62,7 +63,7 @@ static void finished(rpcnet_call *call, int code, const char *message,
 static void ask(check *c) {
     static const rpcnet_call_callbacks callbacks = {.on_message = answered, .on_status = finished};
     rpcnet_call_options options;
-    rpcnet_call_options_init(&options);
+    rn_cluster_call_options(&options);
     options.deadline_ns = rn_env_now(c->control->env) + 2 * c->control->health_interval_ns;
     c->serving = false;
     if (rpcnet_call_new(&c->call, c->channel, "/grpc.health.v1.Health/Check", &options, &callbacks,

@@ -6,6 +6,15 @@
 #include "common/cluster.h"
 #include "rpcnet/error.h"
 
+enum {
+    STREAMS_MAX = 8, /* a worker needs one: it registers, then it reports */
+    /* All workers may be on one machine, and the connections of their last lives not yet ended. */
+    CONNECTIONS_PER_ADDRESS = 2 * RN_POOL_MAX,
+    /* What a connection may hold here, for no account counts it: many times what it has to say. */
+    STREAM_WINDOW = 64 * 1024,
+    CONNECTION_WINDOW = 128 * 1024
+};
+
 static void entry_removed(rn_pool_entry *entry, void *user) {
     (void)user;
     rn_check_stop(entry);
@@ -30,6 +39,10 @@ int rn_control_start(rn_control *control, const rn_control_options *options) {
     rn_cluster_limits(&server.limits);
     /* Handshakes that strangers do not finish leave room for all workers, and as many again. */
     server.limits.connections_max = (size_t)2 * RN_POOL_MAX + server.limits.handshakes_max;
+    server.limits.connections_per_address = CONNECTIONS_PER_ADDRESS;
+    server.limits.streams_max = STREAMS_MAX;
+    server.limits.stream_window_bytes = STREAM_WINDOW;
+    server.limits.connection_window_bytes = CONNECTION_WINDOW;
     /* A worker that has vanished is found by its links; this is for the rest. */
     server.limits.idle_timeout_ns = 10 * RN_SECOND;
     server.limits.keep_alive_ns = 3 * RN_SECOND;

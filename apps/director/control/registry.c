@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "common/certs.h"
+#include "common/cluster.h"
 #include "common/message.h"
 #include "connection_swap.pb-c.h"
 #include "director/control/control.h"
@@ -24,6 +25,18 @@ static const char *caller_label(const rpcnet_call *call) {
 static void refuse(rpcnet_call *call, int code, const char *message) {
     rpcnet_call_finish(call, code, message, NULL);
     rpcnet_call_del(call);
+}
+
+/* Before the first message: whoever is no worker has none to send. False: the call has ended. */
+static bool admit(rpcnet_call *call) {
+    rpcnet_call_options options;
+    if (caller_label(call) == NULL) {
+        refuse(call, RPCNET_GRPC_PERMISSION_DENIED, "the certificate is not of a worker");
+        return false;
+    }
+    rn_cluster_call_options(&options);
+    rpcnet_call_set_options(call, &options);
+    return true;
 }
 
 /* ---- Register ---- */
@@ -138,7 +151,9 @@ static void serve_register(rpcnet_server *server, rpcnet_call *call, void *user)
                                                     .on_half_close = end_without_message,
                                                     .on_cancelled = drop_call};
     (void)server;
-    rpcnet_call_set_callbacks(call, &callbacks, user);
+    if (admit(call)) {
+        rpcnet_call_set_callbacks(call, &callbacks, user);
+    }
 }
 
 /* ---- Report ---- */
@@ -234,10 +249,12 @@ static void serve_report(rpcnet_server *server, rpcnet_call *call, void *user) {
                                                     .on_half_close = report_half_close,
                                                     .on_cancelled = report_cancelled};
     (void)server;
+    if (!admit(call)) {
+        return;
+    }
     report *r = calloc(1, sizeof *r);
-    if (r == NULL || caller_label(call) == NULL) {
-        free(r);
-        refuse(call, RPCNET_GRPC_PERMISSION_DENIED, "the certificate is not of a worker");
+    if (r == NULL) {
+        refuse(call, RPCNET_GRPC_RESOURCE_EXHAUSTED, "out of memory");
         return;
     }
     r->control = user;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/cluster.h"
 #include "director/data/data.h"
 #include "rpcnet/error.h"
 #include "swap/frames.h"
@@ -109,7 +110,7 @@ static void open_probes(rn_link *link) {
                                                     .on_status = probes_ended};
     if (link->probes == NULL && !link->lost) {
         rpcnet_call_options options;
-        rpcnet_call_options_init(&options);
+        rn_cluster_call_options(&options);
         options.urgency = 0;
         if (rpcnet_call_new(&link->probes, link->channel, "/rpcnet.v1.Worker/Serve", &options,
                             &callbacks, link) != RPCNET_OK) {

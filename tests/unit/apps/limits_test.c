@@ -229,7 +229,7 @@ static void assert_cluster_limits(const rpcnet_limits *limits) {
 }
 
 /* Strangers cannot take the places of workers, though the pool be full. */
-static void handshakes_with_the_mgmt_port(void **state) {
+static void connections_with_the_mgmt_port(void **state) {
     (void)state;
     const uint8_t secret[RPCNET_SECRET_LEN] = {0};
     const rn_control_options options = {
@@ -240,6 +240,10 @@ static void handshakes_with_the_mgmt_port(void **state) {
     assert_cluster_limits(limits);
     assert_int_equal(limits->connections_max, 1024);
     assert_int_equal(limits->connections_max, UINT64_C(2) * RN_POOL_MAX + limits->handshakes_max);
+    assert_int_equal(limits->connections_per_address, 512);
+    assert_int_equal(limits->streams_max, 8);
+    assert_int_equal(limits->stream_window_bytes, 64 * KIB);
+    assert_int_equal(limits->connection_window_bytes, 128 * KIB);
     rn_control_stop(&control);
     fake_world_reset();
 }
@@ -253,7 +257,7 @@ int main(void) {
         cmocka_unit_test(the_window_of_a_connection),
         cmocka_unit_test(the_pool_has_its_limit),
         cmocka_unit_test(a_worker_takes_so_many_streams),
-        cmocka_unit_test(handshakes_with_the_mgmt_port),
+        cmocka_unit_test(connections_with_the_mgmt_port),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
