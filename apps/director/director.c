@@ -170,6 +170,24 @@ static void drained(rpcnet_server *server, void *user) {
     rn_program_exit(&d->program, RN_EXIT_OK);
 }
 
+static void set_limits(rpcnet_limits *limits, const rn_director_config *config) {
+    rpcnet_limits_init(limits);
+    limits->idle_timeout_ns = config->idle_timeout_ns;
+    limits->keep_alive_ns = config->keep_alive_ns;
+    limits->connections_max = config->connections_max;
+    limits->streams_max = config->streams_max;
+    limits->retry_above = config->retry_above;
+    limits->handshakes_max = config->handshakes_max;
+    limits->handshakes_per_address = config->handshakes_per_address;
+    limits->connections_per_address = config->connections_per_address;
+    limits->calls_per_address = config->streams_per_address;
+    limits->headers_max = config->headers_max;
+    limits->handshake_timeout_ns = config->handshake_timeout_ns;
+    limits->send_ring_bytes = config->send_ring;
+    limits->stream_window_bytes = config->stream_window;
+    limits->connection_window_bytes = rn_director_connection_window(config);
+}
+
 static int start_user(rn_director *d) {
     char address[RN_ADDRESS_TEXT_MAX];
     const rn_director_config *config = &d->config;
@@ -178,25 +196,14 @@ static int start_user(rn_director *d) {
         return result;
     }
     rpcnet_server_options options;
+    rpcnet_limits limits;
     rpcnet_server_options_init(&options);
     options.credentials = d->public;
     options.secret = d->secret.current;
     options.previous_secret = rn_secret_previous(&d->secret);
-    options.limits.idle_timeout_ns = config->idle_timeout_ns;
-    options.limits.keep_alive_ns = config->keep_alive_ns;
-    options.limits.connections_max = config->connections_max;
-    options.limits.streams_max = config->streams_max;
-    options.limits.retry_above = config->retry_above;
-    options.limits.handshakes_max = config->handshakes_max;
-    options.limits.handshakes_per_address = config->handshakes_per_address;
-    options.limits.connections_per_address = config->connections_per_address;
-    options.limits.calls_per_address = config->streams_per_address;
-    options.limits.headers_max = config->headers_max;
-    options.limits.handshake_timeout_ns = config->handshake_timeout_ns;
-    options.limits.send_ring_bytes = config->send_ring;
-    options.limits.stream_window_bytes = config->stream_window;
-    options.limits.connection_window_bytes = rn_director_connection_window(config);
-    options.limits.memory = &d->data.budget;
+    set_limits(&limits, config);
+    limits.memory = &d->data.budget;
+    options.limits = &limits;
     options.callbacks.on_drained = drained;
     options.user = d;
     result = rpcnet_server_new(&d->user, d->program.env, address, &options);

@@ -181,13 +181,16 @@ static int listen_at(rn_worker *worker, const char *setting, const char *address
         return result;
     }
     rpcnet_server_options options;
+    rpcnet_limits limits;
     rpcnet_server_options_init(&options);
+    rpcnet_limits_init(&limits);
+    options.limits = &limits;
     options.credentials = worker->credentials;
     options.secret = secret->current;
     options.previous_secret = rn_secret_previous(secret);
-    rn_cluster_limits(&options.limits);
+    rn_cluster_limits(&limits);
     if (streams_max > 0) {
-        options.limits.streams_max = streams_max;
+        limits.streams_max = streams_max;
     }
     options.callbacks.on_drained = on_drained;
     options.authorize = out == &worker->mgmt ? may_manage : NULL; /* USER: each call for itself */

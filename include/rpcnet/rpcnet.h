@@ -8,8 +8,9 @@
  *
  * Callbacks run inside the loop, never inside the function that caused them unless it says so.
  * Every function may be called from every callback. Pointers handed to a callback are borrowed for
- * its duration. Options structs begin with struct_size, set by their _init function, so that they
- * can grow.
+ * its duration. Options structs and limits begin with struct_size, set by their _init function, so
+ * that they can grow at their end; callbacks structs, which have none, do not. What their pointers
+ * lead to is borrowed until the function returns that takes them, unless it says otherwise.
  *
  * Bytes handed to a function are copied before it returns. Messages are bytes; protobuf-c or any
  * other codec makes them. */
@@ -296,8 +297,8 @@ typedef struct rpcnet_channel_options {
      * or, when `identity` is set, a role URI instead. */
     const char *server_name;
     const char *identity;
-    const uint8_t *secret; /* RPCNET_SECRET_LEN bytes from which ids derive; NULL: random */
-    rpcnet_limits limits;
+    const uint8_t *secret;       /* RPCNET_SECRET_LEN bytes from which ids derive; NULL: random */
+    const rpcnet_limits *limits; /* NULL: the defaults */
     bool reconnect;              /* default true */
     bool reconnect_when_drained; /* after a goodbye at once, not just for the next call; true */
     /* An ICMP "port unreachable" ends the connection at once. Default true. Off: only silence
@@ -350,7 +351,7 @@ typedef struct rpcnet_server_options {
     size_t struct_size;
     const rpcnet_credentials *credentials; /* needed, with a certificate */
     const uint8_t *secret; /* RPCNET_SECRET_LEN bytes; NULL: random, so that nothing survives us */
-    rpcnet_limits limits;
+    const rpcnet_limits *limits; /* NULL: the defaults */
     rpcnet_server_callbacks callbacks;
     void *user;
     /* The secret before `secret`, NULL: none. Connection ids and tokens made under it are still

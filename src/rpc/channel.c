@@ -61,8 +61,13 @@ static int take_settings(rpcnet_channel *channel, const rpcnet_channel_options *
     } else {
         rn_env_random(channel->env, channel->secret, sizeof channel->secret);
     }
-    int rv = rn_rpc_take_limits(&options->limits, false, &channel->limits);
-    return rv == RPCNET_OK ? take_names(channel, options) : rv;
+    rpcnet_limits limits;
+    int rv = rn_rpc_take_limits(&limits, false, options->limits);
+    if (rv != RPCNET_OK) {
+        return rv;
+    }
+    rn_rpc_quic_limits(&channel->limits, false, &limits);
+    return take_names(channel, options);
 }
 
 static int make_timers(rpcnet_channel *channel) {

@@ -31,8 +31,11 @@ enum {
  * RPCNET_ERR_ARGUMENT: its size is none that this library knows. */
 int rn_rpc_take_options(void *out, size_t size, const void *in);
 bool rn_rpc_is_urgency(unsigned urgency); /* 0 to 7, or RPCNET_URGENCY_DEFAULT */
-/* RPCNET_ERR_ARGUMENT: a limit is outside what the protocol or common sense allows. */
-int rn_rpc_take_limits(const rpcnet_limits *in, bool server, rn_quic_limits *out);
+/* The same for limits; `in` may be NULL. RPCNET_ERR_ARGUMENT also: one is outside what the protocol
+ * or common sense allows. */
+int rn_rpc_take_limits(rpcnet_limits *out, bool server, const rpcnet_limits *in);
+/* Those of them that the endpoint below keeps. */
+void rn_rpc_quic_limits(rn_quic_limits *out, bool server, const rpcnet_limits *limits);
 
 /* ---- credentials.c ---- */
 rn_tls_context *rn_credentials_tls(const rpcnet_credentials *credentials);

@@ -44,40 +44,42 @@ void rpcnet_limits_init(rpcnet_limits *limits) {
     };
 }
 
-int rn_rpc_take_limits(const rpcnet_limits *in, bool server, rn_quic_limits *out) {
-    rpcnet_limits limits;
-    rpcnet_limits_init(&limits);
-    int rv = rn_rpc_take_options(&limits, sizeof limits, in);
-    if (rv != RPCNET_OK) {
-        return rv;
+static bool are_sensible(const rpcnet_limits *limits, bool server) {
+    if (limits->send_ring_bytes < STREAM_BYTES_MIN ||
+        limits->stream_window_bytes < STREAM_BYTES_MIN ||
+        limits->connection_window_bytes < limits->stream_window_bytes ||
+        limits->connection_window_bytes > LIMIT_MAX || limits->streams_max == 0 ||
+        limits->streams_max > LIMIT_MAX || limits->handshake_timeout_ns == 0) {
+        return false;
     }
-    if (limits.send_ring_bytes < STREAM_BYTES_MIN ||
-        limits.stream_window_bytes < STREAM_BYTES_MIN ||
-        limits.connection_window_bytes < limits.stream_window_bytes ||
-        limits.connection_window_bytes > LIMIT_MAX || limits.streams_max == 0 ||
-        limits.streams_max > LIMIT_MAX || limits.handshake_timeout_ns == 0 ||
-        (server && (limits.connections_max == 0 || limits.handshakes_max == 0 ||
-                    limits.headers_max < HEADERS_MIN || limits.headers_max > HEADERS_MAX))) {
-        return RPCNET_ERR_ARGUMENT;
-    }
+    return !server || (limits->connections_max > 0 && limits->handshakes_max > 0 &&
+                       limits->headers_max >= HEADERS_MIN && limits->headers_max <= HEADERS_MAX);
+}
+
+int rn_rpc_take_limits(rpcnet_limits *out, bool server, const rpcnet_limits *in) {
+    rpcnet_limits_init(out);
+    int rv = in != NULL ? rn_rpc_take_options(out, sizeof *out, in) : RPCNET_OK;
+    return rv == RPCNET_OK && !are_sensible(out, server) ? RPCNET_ERR_ARGUMENT : rv;
+}
+
+void rn_rpc_quic_limits(rn_quic_limits *out, bool server, const rpcnet_limits *limits) {
     *out = (rn_quic_limits)RN_QUIC_LIMITS_DEFAULT;
-    out->idle_timeout_ns = limits.idle_timeout_ns;
-    out->keep_alive_ns = limits.keep_alive_ns;
-    out->keep_alive_waiting_ns = limits.keep_alive_calls_ns;
-    out->handshake_timeout_ns = limits.handshake_timeout_ns;
-    out->send_ring_bytes = limits.send_ring_bytes;
-    out->stream_window_bytes = limits.stream_window_bytes;
-    out->connection_window_bytes = limits.connection_window_bytes;
+    out->idle_timeout_ns = limits->idle_timeout_ns;
+    out->keep_alive_ns = limits->keep_alive_ns;
+    out->keep_alive_waiting_ns = limits->keep_alive_calls_ns;
+    out->handshake_timeout_ns = limits->handshake_timeout_ns;
+    out->send_ring_bytes = limits->send_ring_bytes;
+    out->stream_window_bytes = limits->stream_window_bytes;
+    out->connection_window_bytes = limits->connection_window_bytes;
     /* An HTTP/3 server opens no bidirectional streams (RFC 9114, section 6.1). */
-    out->streams_bidi_max = server ? limits.streams_max : 0;
-    out->connections_max = server ? limits.connections_max : 1;
-    out->handshakes_max = limits.handshakes_max;
-    out->retry_above = limits.retry_above;
-    out->budget = limits.memory;
+    out->streams_bidi_max = server ? limits->streams_max : 0;
+    out->connections_max = server ? limits->connections_max : 1;
+    out->handshakes_max = limits->handshakes_max;
+    out->retry_above = limits->retry_above;
+    out->budget = limits->memory;
     out->exhausted_code = RN_H3_EXCESSIVE_LOAD;
-    out->connections_per_address = server ? limits.connections_per_address : 0;
-    out->handshakes_per_address = server ? limits.handshakes_per_address : 0;
-    return RPCNET_OK;
+    out->connections_per_address = server ? limits->connections_per_address : 0;
+    out->handshakes_per_address = server ? limits->handshakes_per_address : 0;
 }
 
 void rpcnet_call_options_init(rpcnet_call_options *options) {
@@ -100,12 +102,10 @@ void rpcnet_channel_options_init(rpcnet_channel_options *options) {
         .backoff_max_ns = 2 * RN_SECOND,
         .calls_waiting_max = 1024,
     };
-    rpcnet_limits_init(&options->limits);
 }
 
 void rpcnet_server_options_init(rpcnet_server_options *options) {
     *options = (rpcnet_server_options){.struct_size = sizeof *options};
-    rpcnet_limits_init(&options->limits);
 }
 
 void rpcnet_credentials_options_init(rpcnet_credentials_options *options) {

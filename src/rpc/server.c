@@ -25,14 +25,20 @@ static void port_gone(void *user) {
     release(user);
 }
 
-/* Limits that the endpoint below knows nothing of. */
-static int take_call_limits(rpcnet_server *server, const rpcnet_limits *given) {
+/* Also keeps what the endpoint below knows nothing of. */
+static int take_limits(rpcnet_server *server, const rpcnet_limits *given, rn_quic_limits *out) {
     rpcnet_limits limits;
     uint64_t seed;
-    rpcnet_limits_init(&limits);
-    int rv = rn_rpc_take_options(&limits, sizeof limits, given);
+    int rv = rn_rpc_take_limits(&limits, true, given);
+    if (rv != RPCNET_OK) {
+        return rv;
+    }
+    rn_rpc_quic_limits(out, true, &limits);
+    server->ring_bytes = limits.send_ring_bytes;
+    server->budget = limits.memory;
+    server->streams_max = limits.streams_max;
     server->headers_max = limits.headers_max;
-    if (rv == RPCNET_OK && limits.calls_per_address > 0) {
+    if (limits.calls_per_address > 0) {
         rn_env_random(server->env, &seed, sizeof seed);
         rv = rn_census_new(&server->census, limits.calls_per_address, limits.connections_max, seed);
     }
@@ -48,14 +54,7 @@ static int open_port(rpcnet_server *server, const rn_address *address,
                                           .accept = true,
                                           .accepted = rn_server_accepted,
                                           .user = server}};
-    int rv = rn_rpc_take_limits(&options->limits, true, &config.endpoint.limits);
-    if (rv != RPCNET_OK) {
-        return rv;
-    }
-    server->ring_bytes = config.endpoint.limits.send_ring_bytes;
-    server->budget = config.endpoint.limits.budget;
-    server->streams_max = config.endpoint.limits.streams_bidi_max;
-    rv = take_call_limits(server, &options->limits);
+    int rv = take_limits(server, options->limits, &config.endpoint.limits);
     if (rv != RPCNET_OK) {
         return rv;
     }

@@ -207,8 +207,8 @@ static void check_windows(const char *frames, bool taken) {
     uint8_t packet[FORGE_DATAGRAM_MAX];
     rn_buffer bytes;
     world *w = world_new(1);
-    w->server_options.limits.stream_window_bytes = SMALL_STREAM;
-    w->server_options.limits.connection_window_bytes = SMALL_CONNECTION;
+    w->server_limits.stream_window_bytes = SMALL_STREAM;
+    w->server_limits.connection_window_bytes = SMALL_CONNECTION;
     world_serve(w);
     beside_attach(w, &peer, "h3");
     assert_true(peer.established);

@@ -205,10 +205,13 @@ static void world_begin(world *w) {
 /* RPCNET_OK, or RPCNET_ERR_MEMORY with nothing left. */
 static int serve(world *w) {
     rpcnet_server_options options;
+    rpcnet_limits limits;
     rpcnet_server_options_init(&options);
     options.credentials = w->own;
-    options.limits.connections_per_address = 8;
-    options.limits.calls_per_address = 100;
+    rpcnet_limits_init(&limits);
+    limits.connections_per_address = 8;
+    limits.calls_per_address = 100;
+    options.limits = &limits;
     int result = rpcnet_server_new(&w->server, w->env[0], SERVER_ADDRESS, &options);
     if (result == RPCNET_OK) {
         result = rpcnet_server_add_method(w->server, "/t/Echo", method_echo, w);

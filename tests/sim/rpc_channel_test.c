@@ -146,8 +146,8 @@ static void test_unreachable_is_not_fatal(void **state) {
     (void)state;
     world *w = world_new(6);
     w->channel_options.unreachable_is_fatal = false;
-    w->channel_options.limits.idle_timeout_ns = 5 * RN_SECOND;
-    w->channel_options.limits.keep_alive_ns = RN_SECOND;
+    w->channel_limits.idle_timeout_ns = 5 * RN_SECOND;
+    w->channel_limits.keep_alive_ns = RN_SECOND;
     world_serve(w);
     world_connect(w);
     probe at = {0};
@@ -187,7 +187,7 @@ static void test_stateless_reset(void **state) {
 static void test_silence(void **state) {
     (void)state;
     world *w = world_new(8);
-    w->channel_options.limits.handshake_timeout_ns = 3 * RN_SECOND;
+    w->channel_limits.handshake_timeout_ns = 3 * RN_SECOND;
     w->channel_options.reconnect = false;
     rn_sim_link cut = {.latency_ns = RN_MILLISECOND, .loss = 1.0};
     rn_sim_set_default_link(w->sim, &cut);
@@ -378,8 +378,8 @@ static void test_delete_while_connecting(void **state) {
 static void test_paused_server_and_idle_timeout(void **state) {
     (void)state;
     world *w = world_new(60);
-    w->channel_options.limits.idle_timeout_ns = 2 * RN_SECOND;
-    w->channel_options.limits.keep_alive_ns = 0;
+    w->channel_limits.idle_timeout_ns = 2 * RN_SECOND;
+    w->channel_limits.keep_alive_ns = 0;
     world_serve(w);
     world_connect(w);
     run_ms(w, 1900);
@@ -396,7 +396,7 @@ static void test_paused_server_and_idle_timeout(void **state) {
 static void test_address_token(void **state) {
     (void)state;
     world *w = world_new(61);
-    w->server_options.limits.retry_above = 0;
+    w->server_limits.retry_above = 0;
     world_serve(w);
     world_connect(w);
     run_ms(w, 300);
@@ -469,7 +469,7 @@ static void test_retired_connections(void **state) {
 static uint64_t silence_after_rebinding(uint64_t keep_alive_calls_ns) {
     world *w = world_new(31);
     probe at = {0};
-    w->channel_options.limits.keep_alive_calls_ns = keep_alive_calls_ns;
+    w->channel_limits.keep_alive_calls_ns = keep_alive_calls_ns;
     world_serve(w);
     world_connect(w);
     call_unary(w, &at, "/t/Sink", 10);

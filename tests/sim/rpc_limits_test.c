@@ -12,7 +12,7 @@ static void test_streams_at_once(void **state) {
     enum { LIMIT = 5 };
     for (size_t count = LIMIT - 1; count <= LIMIT + 1; count++) {
         world *w = world_new(23);
-        w->server_options.limits.streams_max = LIMIT;
+        w->server_limits.streams_max = LIMIT;
         world_serve(w);
         world_connect(w);
         probe at[LIMIT + 1] = {0};
@@ -42,7 +42,7 @@ static void test_calls_wait_for_streams(void **state) {
     (void)state;
     enum { CALLS = 20 };
     world *w = world_new(19);
-    w->server_options.limits.streams_max = 4;
+    w->server_limits.streams_max = 4;
     world_serve(w);
     world_connect(w);
     probe at[CALLS] = {0};

@@ -17,7 +17,7 @@ static bool is_served(void *user) {
 static void start(scene *s, uint64_t seed) {
     *s = (scene){.w = world_new(seed)};
     assert_int_equal(rpcnet_memory_new(&s->memory, LIMIT), RPCNET_OK);
-    s->w->server_options.limits.memory = s->memory;
+    s->w->server_limits.memory = s->memory;
     world_serve(s->w);
     world_connect(s->w);
     call_to(s->w, &s->at, "/t/Tokens");

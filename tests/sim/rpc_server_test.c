@@ -19,19 +19,46 @@ static void test_arguments(void **state) {
     w->server_options.credentials = w->server_credentials;
     assert_int_equal(rpcnet_server_new(&server, w->server_env, "nonsense", &w->server_options),
                      RPCNET_ERR_ADDRESS);
-    w->server_options.limits.send_ring_bytes = 4095;
+    w->server_limits.send_ring_bytes = 4095;
     assert_int_equal(rpcnet_server_new(&server, w->server_env, SERVER_ADDRESS, &w->server_options),
                      RPCNET_ERR_ARGUMENT);
-    w->server_options.limits.send_ring_bytes = 4096;
-    w->server_options.limits.streams_max = 0;
+    w->server_limits.send_ring_bytes = 4096;
+    w->server_limits.streams_max = 0;
     assert_int_equal(rpcnet_server_new(&server, w->server_env, SERVER_ADDRESS, &w->server_options),
                      RPCNET_ERR_ARGUMENT);
-    w->server_options.limits.streams_max = 1;
+    w->server_limits.streams_max = 1;
+    w->server_limits.struct_size++;
+    assert_int_equal(rpcnet_server_new(&server, w->server_env, SERVER_ADDRESS, &w->server_options),
+                     RPCNET_ERR_ARGUMENT);
+    w->server_limits.struct_size--;
     world_serve(w);
     assert_string_equal(rpcnet_server_address(w->server), SERVER_ADDRESS);
     assert_int_equal(rpcnet_server_new(&server, w->server_env, SERVER_ADDRESS, &w->server_options),
                      RPCNET_ERR_ADDRESS_IN_USE);
     world_del(w);
+}
+
+/* Limits are no part of the options' layout: none are the defaults, and those of an older program
+ * end earlier. */
+static void test_limits_of_others(void **state) {
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        world *w = world_new(1);
+        w->server_limits.struct_size = offsetof(rpcnet_limits, memory);
+        memset(&w->server_limits.memory, 0xff, sizeof w->server_limits.memory); /* not to be read */
+        if (i == 1) {
+            w->server_options.limits = NULL;
+            w->channel_options.limits = NULL;
+        }
+        world_serve(w);
+        world_connect(w);
+        probe at = {0};
+        call_unary(w, &at, "/t/Echo", 100);
+        run_until_over(w, &at);
+        assert_int_equal(at.code, RPCNET_GRPC_OK);
+        probe_del(&at);
+        world_del(w);
+    }
 }
 
 static void test_method_limit(void **state) {
@@ -127,7 +154,7 @@ static void test_drain_without_connections(void **state) {
     assert_int_equal(w->drained, 0); /* never inside */
     run_ms(w, 1);
     assert_int_equal(w->drained, 1);
-    w->channel_options.limits.handshake_timeout_ns = RN_SECOND;
+    w->channel_limits.handshake_timeout_ns = RN_SECOND;
     world_connect(w);
     run_ms(w, 1500);
     assert_int_equal(w->loss, RPCNET_LOSS_TIMEOUT); /* nobody is let in */
@@ -228,7 +255,7 @@ static void test_delete_tells_everybody(void **state) {
 static void test_connection_limit(void **state) {
     (void)state;
     world *w = world_new(9);
-    w->server_options.limits.connections_max = 1;
+    w->server_limits.connections_max = 1;
     world_serve(w);
     world_connect(w);
     run_ms(w, 200);
@@ -486,6 +513,7 @@ static void test_urgency_that_is_asked_for(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_arguments),
+        cmocka_unit_test(test_limits_of_others),
         cmocka_unit_test(test_method_limit),
         cmocka_unit_test(test_goodbye_leaves_a_channel_idle),
         cmocka_unit_test(test_drain_lets_calls_finish),

@@ -75,8 +75,10 @@ struct world {
     rpcnet_channel *channel;
     uint8_t secret[RPCNET_SECRET_LEN];
     rpcnet_server_options server_options;
+    rpcnet_limits server_limits;
     bool authorized; /* for tests of server_options.authorize */
     rpcnet_channel_options channel_options;
+    rpcnet_limits channel_limits;
     unsigned states[RPCNET_CHANNEL_CLOSED + 1]; /* how often each was told */
     enum rpcnet_channel_state state_log[STATES_MAX];
     uint64_t state_time[STATES_MAX];
@@ -368,12 +370,16 @@ static inline world *world_new(uint64_t seed) {
     w->server_credentials = load("director", "ca", false);
     memset(w->secret, 0x5a, sizeof w->secret);
     rpcnet_server_options_init(&w->server_options);
+    rpcnet_limits_init(&w->server_limits);
+    w->server_options.limits = &w->server_limits;
     w->server_options.secret = w->secret;
     w->server_options.user = w;
     w->server_options.callbacks = (rpcnet_server_callbacks){.on_connection = world_connection,
                                                             .on_disconnection = world_disconnection,
                                                             .on_drained = world_drained};
     rpcnet_channel_options_init(&w->channel_options);
+    rpcnet_limits_init(&w->channel_limits);
+    w->channel_options.limits = &w->channel_limits;
     w->channel_options.identity = IDENTITY;
     w->channel_options.user = w;
     w->channel_options.callbacks.on_state = world_state;

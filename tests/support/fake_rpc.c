@@ -315,6 +315,7 @@ int rpcnet_channel_new(rpcnet_channel **out, rpcnet_env *env, const char *target
     (void)env;
     (void)target;
     world.channel.options = *options;
+    world.channel.options.limits = NULL; /* borrowed until now */
     *out = &world.channel;
     return RPCNET_OK;
 }
@@ -332,6 +333,10 @@ void rpcnet_channel_get_stats(const rpcnet_channel *channel, rpcnet_channel_stat
         .connections_opened = 1, .handshakes_completed = 1, .calls_started = channel->call_count};
 }
 
+void rpcnet_limits_init(rpcnet_limits *limits) {
+    *limits = (rpcnet_limits){.struct_size = sizeof *limits};
+}
+
 void rpcnet_server_options_init(rpcnet_server_options *options) {
     *options = (rpcnet_server_options){.struct_size = sizeof *options};
 }
@@ -346,6 +351,8 @@ int rpcnet_server_new(rpcnet_server **out, rpcnet_env *env, const char *address,
     assert(world.server_count < 2);
     *out = &world.servers[world.server_count++];
     (*out)->options = *options;
+    (*out)->limits = *options->limits;
+    (*out)->options.limits = &(*out)->limits;
     return RPCNET_OK;
 }
 

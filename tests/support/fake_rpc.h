@@ -55,6 +55,7 @@ struct rpcnet_channel {
 
 struct rpcnet_server {
     rpcnet_server_options options;
+    rpcnet_limits limits;
     bool draining;
     rpcnet_method_fn *serve; /* the methods by their paths' ends */
     rpcnet_method_fn *generate;

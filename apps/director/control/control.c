@@ -32,20 +32,23 @@ int rn_control_start(rn_control *control, const rn_control_options *options) {
     control->pool.removed = entry_removed;
 
     rpcnet_server_options server;
+    rpcnet_limits limits;
     rpcnet_server_options_init(&server);
+    rpcnet_limits_init(&limits);
+    server.limits = &limits;
     server.credentials = options->credentials;
     server.secret = options->secret;
     server.previous_secret = options->previous_secret;
-    rn_cluster_limits(&server.limits);
+    rn_cluster_limits(&limits);
     /* Handshakes that strangers do not finish leave room for all workers, and as many again. */
-    server.limits.connections_max = (size_t)2 * RN_POOL_MAX + server.limits.handshakes_max;
-    server.limits.connections_per_address = CONNECTIONS_PER_ADDRESS;
-    server.limits.streams_max = STREAMS_MAX;
-    server.limits.stream_window_bytes = STREAM_WINDOW;
-    server.limits.connection_window_bytes = CONNECTION_WINDOW;
+    limits.connections_max = (size_t)2 * RN_POOL_MAX + limits.handshakes_max;
+    limits.connections_per_address = CONNECTIONS_PER_ADDRESS;
+    limits.streams_max = STREAMS_MAX;
+    limits.stream_window_bytes = STREAM_WINDOW;
+    limits.connection_window_bytes = CONNECTION_WINDOW;
     /* A worker that has vanished is found by its links; this is for the rest. */
-    server.limits.idle_timeout_ns = 10 * RN_SECOND;
-    server.limits.keep_alive_ns = 3 * RN_SECOND;
+    limits.idle_timeout_ns = 10 * RN_SECOND;
+    limits.keep_alive_ns = 3 * RN_SECOND;
     int result = rpcnet_server_new(&control->server, options->env, options->address, &server);
     if (result == RPCNET_OK) {
         result = rpcnet_health_new(&control->health, control->server);

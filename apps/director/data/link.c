@@ -225,13 +225,16 @@ static void link_new(rn_data *data, const rn_pool_worker *worker) {
     rn_detector_init(&link->detector, &data->options.detector, rn_env_now(data->env));
     snprintf(identity, sizeof identity, "%s%s", RN_ROLE_WORKER, worker->label);
     rpcnet_channel_options options;
+    rpcnet_limits limits;
     rpcnet_channel_options_init(&options);
+    rpcnet_limits_init(&limits);
+    limits.keep_alive_ns = 5 * RN_SECOND;
+    limits.memory = &data->budget;
+    options.limits = &limits;
     options.credentials = data->options.credentials;
     options.identity = identity;
     options.secret = data->secret;
     options.reconnect_when_drained = false; /* a worker that drains gets no new streams */
-    options.limits.keep_alive_ns = 5 * RN_SECOND;
-    options.limits.memory = &data->budget;
     options.calls_waiting_max = data->options.waiting_max + 1; /* the probe channel waits, too */
     options.callbacks.on_state = channel_changed;
     options.user = link;

@@ -362,6 +362,7 @@ void rn_caller_start(rn_caller *caller, const char *certs, const char *target) {
     char authority[4096];
     rpcnet_credentials_options trust;
     rpcnet_channel_options options;
+    rpcnet_limits limits;
     caller->env = rn_sim_host_new(caller->sim, caller->host);
     snprintf(authority, sizeof authority, "%s/ca.crt", certs);
     rpcnet_credentials_options_init(&trust);
@@ -372,8 +373,10 @@ void rn_caller_start(rn_caller *caller, const char *certs, const char *target) {
     options.server_name = "localhost";
     options.callbacks.on_state = on_state;
     options.user = caller;
-    options.limits.stream_window_bytes = caller->plan->client_window;
-    options.limits.connection_window_bytes = 4 * caller->plan->client_window;
+    rpcnet_limits_init(&limits);
+    limits.stream_window_bytes = caller->plan->client_window;
+    limits.connection_window_bytes = 4 * caller->plan->client_window;
+    options.limits = &limits;
     rn_sim_require(rpcnet_channel_new(&caller->channel, caller->env, target, &options) == RPCNET_OK,
                    "a channel");
     for (size_t i = 0; i < caller->stream_count; i++) {

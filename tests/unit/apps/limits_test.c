@@ -236,7 +236,7 @@ static void connections_with_the_mgmt_port(void **state) {
         .address = "h:1", .secret = secret, .workers_max = RN_POOL_MAX};
     rn_control control;
     assert_int_equal(rn_control_start(&control, &options), RPCNET_OK);
-    const rpcnet_limits *limits = &fake_world_get()->servers[0].options.limits;
+    const rpcnet_limits *limits = &fake_world_get()->servers[0].limits;
     assert_cluster_limits(limits);
     assert_int_equal(limits->connections_max, 1024);
     assert_int_equal(limits->connections_max, UINT64_C(2) * RN_POOL_MAX + limits->handshakes_max);

@@ -310,7 +310,7 @@ static void test_end_of_calls(void **state) {
 static void test_handshakes(void **state) {
     (void)state;
     for (size_t i = 0; i < 2; i++) {
-        const rpcnet_limits *limits = &fake_world_get()->servers[i].options.limits;
+        const rpcnet_limits *limits = &fake_world_get()->servers[i].limits;
         assert_int_equal(limits->handshakes_max, 512);
         assert_int_equal(limits->handshakes_per_address, 128);
         assert_int_equal(limits->handshake_timeout_ns, 3 * RN_SECOND);
