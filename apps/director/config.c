@@ -48,7 +48,8 @@ static const rn_setting table[] = {
      .value = "25ms",
      .min = RN_MILLISECOND,
      .max = 10 * RN_SECOND,
-     .help = "How often a worker that serves streams is probed. A closed port is found by it.",
+     .help = "How often a worker that serves streams is probed. A closed port is found by it, and "
+             "the silence of a worker that had nothing to say before.",
      .offset = OFFSET(probe_interval_ns)},
     {.option = "hang-timeout",
      .variable = "CONNECTION_SWAP_HANG_TIMEOUT",

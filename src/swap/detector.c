@@ -56,9 +56,12 @@ uint64_t rn_detector_probe(rn_detector *detector, uint64_t now_ns) {
         return 0;
     }
     if (!is_out(detector)) {
-        /* In the rhythm the silence began with the last reply; after a rest it begins now. */
+        /* In the rhythm the silence began with the last reply; after a rest it begins now. A slow
+         * rhythm leaves most of the bound for the answer, too. */
+        uint64_t share_ns = detector->config->bound_ns / RN_DETECTOR_RHYTHM_SHARE;
         uint64_t interval_ns = detector->config->interval_ns;
-        uint64_t earliest = now_ns > interval_ns ? now_ns - interval_ns : 0;
+        uint64_t before_ns = interval_ns < share_ns ? interval_ns : share_ns;
+        uint64_t earliest = now_ns > before_ns ? now_ns - before_ns : 0;
         if (detector->quiet_since_ns < earliest) {
             detector->quiet_since_ns = earliest;
         }

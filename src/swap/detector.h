@@ -32,6 +32,8 @@ enum {
     RN_DETECTOR_WINDOW = 64,      /* round trips that are remembered */
     RN_DETECTOR_BOOTSTRAP = 8,    /* round trips before phi counts */
     RN_DETECTOR_OUTSTANDING = 64, /* probes without a reply; no more are sent then */
+    /* So much of the bound, at most, has passed when a probe is sent: a tenth. */
+    RN_DETECTOR_RHYTHM_SHARE = 10,
     RN_DETECTOR_THRESHOLD = 8,
     RN_DETECTOR_THRESHOLD_MAX = 16,
     RN_DETECTOR_STRAIN_PATIENCE = 4, /* 1 s of 250 ms: hundreds of Assignments of 1 MiB */

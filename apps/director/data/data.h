@@ -104,7 +104,7 @@ typedef struct rn_link {
     rpcnet_call *probes;   /* the probe channel; NULL: not open */
     rn_detector detector;
     rn_timer *timer;
-    bool probing; /* the timer runs */
+    uint64_t probe_ns; /* when the next one is due; RN_NEVER: there is nothing to probe for */
     rn_deferred check;
     rn_list relays; /* rn_relay.link_entry */
     uint32_t streams;

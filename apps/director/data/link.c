@@ -58,11 +58,12 @@ static void observe(rn_link *link, enum rn_pool_sight sight) {
 
 /* ---- probes ---- */
 
-static void set_timer(rn_link *link, bool on) {
-    rn_env *env = link->data->env;
-    link->probing = on;
-    env->ops->timer_set(link->timer,
-                        on ? rn_env_now(env) + link->data->options.detector.interval_ns : RN_NEVER);
+/* At the next probe, or when the silence is found to be too long. Frames that are heard meanwhile
+ * put that off, and cost nothing: it is looked at anew when the timer rings. */
+static void set_timer(rn_link *link) {
+    uint64_t deadline = rn_detector_deadline(&link->detector);
+    link->data->env->ops->timer_set(link->timer,
+                                    link->probe_ns < deadline ? link->probe_ns : deadline);
 }
 
 static void probe_reply(rpcnet_call *call, const void *bytes, size_t len, void *user) {
@@ -125,11 +126,13 @@ static void open_probes(rn_link *link) {
 
 static void send_probe(rn_link *link) {
     uint8_t frame[RN_FRAME_PREFIX_MAX];
+    uint64_t now = rn_env_now(link->data->env);
+    link->probe_ns = now + link->data->options.detector.interval_ns;
     open_probes(link);
     if (link->probes == NULL) {
         return;
     }
-    uint64_t n = rn_detector_probe(&link->detector, rn_env_now(link->data->env));
+    uint64_t n = rn_detector_probe(&link->detector, now);
     if (n != 0) {
         (void)rpcnet_call_send(link->probes, frame, rn_frame_probe(frame, n));
     }
@@ -139,20 +142,21 @@ static void send_probe(rn_link *link) {
 static void check(void *user) {
     rn_link *link = user;
     rn_data *data = link->data;
-    if (rn_detector_check(&link->detector, rn_env_now(data->env))) {
+    uint64_t now = rn_env_now(data->env);
+    if (rn_detector_check(&link->detector, now)) {
         data->suspicions++;
         RN_WARN(data->env->log, target, "worker.addr=%s worker.label=%s worker does not answer",
                 link->worker.user_addr, link->worker.label);
         observe(link, RN_POOL_SEEN_HUNG);
         lose_streams(link, RN_SWAP_HUNG);
     }
-    if (link->streams > 0 || link->detector.suspect) {
-        send_probe(link);
-        set_timer(link, true);
-    } else {
+    if (link->streams == 0 && !link->detector.suspect) {
         rn_detector_rest(&link->detector);
-        set_timer(link, false);
+        link->probe_ns = RN_NEVER;
+    } else if (now >= link->probe_ns) {
+        send_probe(link);
     }
+    set_timer(link);
 }
 
 static void on_timer(void *user) {
@@ -219,6 +223,7 @@ static void link_new(rn_data *data, const rn_pool_worker *worker) {
     }
     link->data = data;
     link->worker = *worker;
+    link->probe_ns = RN_NEVER;
     rn_list_init(&link->link);
     rn_list_init(&link->relays);
     rn_deferred_init(&link->check, check, link);
@@ -284,9 +289,9 @@ void rn_links_stop(rn_data *data) {
 void rn_link_attach(rn_link *link, rn_relay *relay) {
     rn_list_append(&link->relays, &relay->link_entry);
     link->streams++;
-    if (!link->probing) {
+    if (link->probe_ns == RN_NEVER) {
         send_probe(link);
-        set_timer(link, true);
+        set_timer(link);
     }
 }
 

@@ -88,11 +88,74 @@ static void test_a_new_probe_channel_ends_a_suspicion(void **state) {
     few_del(&w);
 }
 
+typedef struct wait {
+    few *w;
+    uint64_t deadline; /* of the detector, before the turn in which the worker became suspect */
+} wait;
+
+static bool is_found(void *user) {
+    wait *at = user;
+    if (is_suspect(at->w)) {
+        return true;
+    }
+    at->deadline = rn_detector_deadline(&link_of(at->w)->detector);
+    return false;
+}
+
+/* Stops the worker under a stream; how long it takes until it is found. */
+static uint64_t find(few *w, uint64_t interval_ns, uint64_t after_ns) {
+    enum { MANY = 1000000 };
+    stream at;
+    wait until = {.w = w};
+    rpcnet_channel *client = few_connect(w, CLIENT);
+    rn_detector_config *config = &w->cluster.director->data.options.detector;
+    config->interval_ns = interval_ns;
+    config->pause_ns = 4 * interval_ns;
+    few_ask(&at, client, MANY);
+    rn_sim_run_for(w->sim, after_ns);
+    uint64_t stopped = rn_sim_now(w->sim);
+    rn_cluster_hang_worker(&w->cluster, 0, true);
+    assert_true(rn_sim_run_until_done(w->sim, is_found, &until, stopped + 60 * RN_SECOND));
+    assert_true(rn_sim_now(w->sim) == until.deadline);
+    rpcnet_call_del(at.call);
+    rpcnet_channel_del(client);
+    rn_cluster_hang_worker(&w->cluster, 0, false);
+    return until.deadline - stopped;
+}
+
+/* Wherever in the rhythm of probes it falls silent. */
+static void test_silence_is_found_at_its_deadline(void **state) {
+    (void)state;
+    for (uint64_t phase = 0; phase < RN_DETECTOR_INTERVAL_NS; phase += 5 * RN_MILLISECOND) {
+        static few w;
+        few_init(&w, SEED, 1);
+        few_start(&w);
+        (void)find(&w, RN_DETECTOR_INTERVAL_NS, RN_SECOND + phase);
+        few_del(&w);
+    }
+}
+
+/* It is the probe that finds the worker, not the one behind it; and no probe blames the worker for
+ * what it was not asked. */
+static void test_few_probes_find_silence_as_soon(void **state) {
+    (void)state;
+    const uint64_t interval = 5 * RN_SECOND;
+    static few w;
+    few_init(&w, SEED, 1);
+    few_start(&w);
+    uint64_t took = find(&w, interval, 12 * RN_SECOND);
+    assert_true(took <= interval + RN_DETECTOR_BOUND_NS);
+    assert_int_equal(w.cluster.director->data.suspicions, 1);
+    few_del(&w);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_dead_workers_far_away_end_no_stream),
         cmocka_unit_test(test_a_new_connection_ends_a_suspicion),
         cmocka_unit_test(test_a_new_probe_channel_ends_a_suspicion),
+        cmocka_unit_test(test_silence_is_found_at_its_deadline),
+        cmocka_unit_test(test_few_probes_find_silence_as_soon),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

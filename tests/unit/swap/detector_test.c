@@ -67,6 +67,17 @@ static void the_bound_while_nothing_is_known(void **state) {
     assert_int_equal(detector.suspicions, 1);
 }
 
+/* Rarely asked, it is silent in between because it owes nothing. */
+static void a_probe_leaves_time_for_its_answer(void **state) {
+    (void)state;
+    config.interval_ns = 10 * RN_SECOND;
+    config.pause_ns = 4 * config.interval_ns;
+    answered(2, 1 * MS);
+    uint64_t sent = now;
+    (void)rn_detector_probe(&detector, now);
+    assert_true(rn_detector_deadline(&detector) == sent - 25 * MS + 250 * MS);
+}
+
 static void the_bound_counts_from_the_last_reply(void **state) {
     (void)state;
     answered(RN_DETECTOR_BOOTSTRAP - 1, 1 * MS);
@@ -393,6 +404,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup(name, begin)
     const struct CMUnitTest tests[] = {
         TEST(the_bound_while_nothing_is_known),
+        TEST(a_probe_leaves_time_for_its_answer),
         TEST(the_bound_counts_from_the_last_reply),
         TEST(phi_is_sooner_on_a_steady_link),
         TEST(phi_follows_the_deviation),
