@@ -123,8 +123,9 @@ void rn_h3_session_close(rn_h3_session *session, uint64_t code, const char *text
 int rn_h3_request(rn_h3_session *session, const rn_h3_field *fields, size_t count, bool end,
                   const rn_h3_stream_handler *handler, void *user, rn_h3_stream **out);
 /* Server: the response's header section; `end`: nothing follows. RPCNET_ERR_STATE when it was sent
- * already, RPCNET_ERR_LIMIT, RPCNET_ERR_AGAIN (no room in the ring), RPCNET_ERR_CLOSED (our
- * direction is over), RPCNET_ERR_MEMORY. */
+ * already, RPCNET_ERR_LIMIT (as in rn_h3_request, or the ring never has room for it),
+ * RPCNET_ERR_AGAIN (no room in the ring), RPCNET_ERR_CLOSED (our direction is over),
+ * RPCNET_ERR_MEMORY. */
 int rn_h3_respond(rn_h3_stream *stream, const rn_h3_field *fields, size_t count, bool end);
 /* Sends body bytes as one DATA frame: all of them, or as many as the ring has room for, if that is
  * RN_H3_SEND_PART_MIN or more; `*taken` says how many, and `room` follows when it was not all.

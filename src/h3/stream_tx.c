@@ -154,10 +154,14 @@ static void fill_fields(nghttp3_nv *out, const rn_h3_field *fields, size_t count
 static int reserve_section(rn_h3_stream *stream, const rn_h3_field *fields, size_t count) {
     size_t frame_len = 0;
     int rv = measure_fields(stream->session, fields, count, &frame_len);
-    if (rv == RPCNET_OK) {
-        rv = rn_stream_reserve(stream->stream, frame_len);
-        stream->want_room |= rv == RPCNET_ERR_AGAIN;
+    if (rv != RPCNET_OK) {
+        return rv;
     }
+    if (frame_len > rn_stream_room_max(stream->stream)) {
+        return RPCNET_ERR_LIMIT; /* there will never be room for it */
+    }
+    rv = rn_stream_reserve(stream->stream, frame_len);
+    stream->want_room |= rv == RPCNET_ERR_AGAIN;
     return rv;
 }
 

@@ -110,8 +110,9 @@ void rn_stream_set_urgency(rn_stream *stream, unsigned urgency);
 /* Bytes of memory that its ring holds; 0 once our direction was reset, though the peer may have
  * still to say that it knows. */
 size_t rn_stream_memory(const rn_stream *stream);
-/* How many bytes rn_stream_write takes now. */
+/* How many bytes rn_stream_write takes now, and when nothing waits. */
 size_t rn_stream_room(const rn_stream *stream);
+size_t rn_stream_room_max(const rn_stream *stream);
 /* Takes the memory for `len` more bytes now, so that writing them does not fail for lack of it.
  * RPCNET_ERR_AGAIN (more than there is room for; see stream_room), RPCNET_ERR_MEMORY,
  * RPCNET_ERR_CLOSED (reset, or finished already). */

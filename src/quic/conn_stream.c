@@ -157,6 +157,10 @@ size_t rn_stream_room(const rn_stream *stream) {
     return rn_send_ring_room(&stream->ring);
 }
 
+size_t rn_stream_room_max(const rn_stream *stream) {
+    return stream->ring.limit;
+}
+
 static bool is_writable(const rn_stream *stream) {
     return !stream->write_closed && !stream->finish && stream->conn->quic != NULL;
 }

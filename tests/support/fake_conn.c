@@ -536,6 +536,10 @@ size_t rn_stream_room(const rn_stream *stream) {
     return stream->conn->link->options.ring - stream->out.len - stream->unacked;
 }
 
+size_t rn_stream_room_max(const rn_stream *stream) {
+    return stream->conn->link->options.ring;
+}
+
 int rn_stream_reserve(rn_stream *stream, size_t len) {
     if (stream->fin || stream->reset || stream->send_over) {
         return RPCNET_ERR_CLOSED;

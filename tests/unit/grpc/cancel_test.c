@@ -244,6 +244,36 @@ static void trailers_that_are_too_large(void **state) {
     pair_del(p);
 }
 
+/* Metadata that no ring ever has room for: headers are refused, trailers left out. */
+static void metadata_larger_than_the_ring(void **state) {
+    static char value[5000];
+    (void)state;
+    memset(value, 'v', sizeof value);
+    for (int with_message = 0; with_message < 2; with_message++) {
+        pair *p = pair_new(&(fake_options){.ring = 4096});
+        ear *c = open_call(p);
+        pair_run(p);
+        ear *s = &p->served[0];
+        rn_metadata large;
+        rn_metadata_init(&large);
+        assert_int_equal(
+            rn_metadata_add(&large, rn_bytes_text("x-trailer"), rn_bytes_of(value, sizeof value)),
+            RPCNET_OK);
+        assert_int_equal(rn_call_send_headers(s->call, &large), RPCNET_ERR_LIMIT);
+        if (with_message == 1) {
+            assert_int_equal(say_bytes(s, 10000), RPCNET_OK); /* the end waits behind it */
+        }
+        rn_status status = {.code = RPCNET_GRPC_DATA_LOSS, .message = rn_bytes_text("gone")};
+        assert_int_equal(rn_call_finish(s->call, &status, &large), RPCNET_OK);
+        rn_metadata_fini(&large);
+        pair_run(p);
+        assert_int_equal(c->messages, with_message);
+        expect_status(c, RPCNET_GRPC_DATA_LOSS);
+        assert_int_equal(rn_h3_session_streams(p->server), 0);
+        pair_del(p);
+    }
+}
+
 /* ---- inside callbacks ---- */
 
 static void (*the_act)(ear *e);
@@ -384,6 +414,7 @@ int main(void) {
         cmocka_unit_test(message_limits),
         cmocka_unit_test(the_default_limit),
         cmocka_unit_test(trailers_that_are_too_large),
+        cmocka_unit_test(metadata_larger_than_the_ring),
         cmocka_unit_test(giving_up_inside_callbacks),
         cmocka_unit_test(dropping_everything_inside_a_callback),
     };

@@ -239,6 +239,36 @@ static void trailers_wait_for_room(void **state) {
     peers_del(p);
 }
 
+/* A section of which no ring ever has room: 32 bytes and 12 for each field beside its text. */
+static void sections_larger_than_the_ring(void **state) {
+    (void)state;
+    enum { TEXT_MAX = RING - 32 - 2 * 12, FIRST = sizeof ":status200" - 1, NAME = 1 };
+    static char value[TEXT_MAX + 2];
+    for (size_t over = 0; over < 3; over++) { /* one below, as large as the ring, one above */
+        size_t len = TEXT_MAX - FIRST - NAME - 1 + over;
+        memset(value, 'v', len);
+        value[len] = '\0';
+        rn_h3_field fields[] = {field(":status", "200"), field("x", value)};
+        int expected = over == 2 ? RPCNET_ERR_LIMIT : RPCNET_OK;
+        peers *p = peers_new(&(fake_options){.ring = RING});
+        heard *h = send_request(p, true);
+        heard *other = send_request(p, true);
+        fake_link_run(p->link);
+        heard *s = &p->server.streams[0];
+        assert_int_equal(rn_h3_respond(s->stream, fields, 2, true), expected);
+        s = &p->server.streams[1];
+        respond(s, false);
+        fake_link_run(p->link);
+        fields[0] = field("trailer", "200");
+        assert_int_equal(rn_h3_trailers(s->stream, fields, 2), expected);
+        fake_link_run(p->link);
+        assert_int_equal(h->ends, over < 2 ? 1 : 0);
+        assert_int_equal(other->ends, over < 2 ? 1 : 0);
+        assert_int_equal(p->client.closes, 0);
+        peers_del(p);
+    }
+}
+
 /* What a stream cannot send for lack of memory is that stream's alone. */
 static void memory_runs_out(void **state) {
     (void)state;
@@ -464,6 +494,7 @@ int main(void) {
         cmocka_unit_test(sends_take_what_fits),
         cmocka_unit_test(a_large_body_over_a_small_ring),
         cmocka_unit_test(trailers_wait_for_room),
+        cmocka_unit_test(sections_larger_than_the_ring),
         cmocka_unit_test(memory_runs_out),
         cmocka_unit_test(memory_runs_out_for_the_session),
         cmocka_unit_test(requests_need_an_established_session),
