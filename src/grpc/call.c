@@ -102,6 +102,12 @@ void rn_call_settle(rn_call *call) {
     call->unconsumed = call->partial_held = 0;
 }
 
+void rn_call_drop_unsent(rn_call *call) {
+    rn_buffer_fini(&call->kept); /* its limit stays */
+    call->kept_sent = 0;
+    call->end_sent = true;
+}
+
 void rn_call_del(rn_call *call) {
     if (call == NULL || call->deleted) {
         return;
@@ -214,9 +220,7 @@ void rn_call_forsaken_drop(rn_h3_stream *stream) {
     }
     assert(call->deleted);
     rn_call_enter(call);
-    rn_buffer_fini(&call->kept);
-    call->kept_sent = 0;
-    call->end_sent = true;
+    rn_call_drop_unsent(call);
     rn_h3_drop(stream, RN_H3_EXCESSIVE_LOAD);
     rn_call_leave(call);
 }

@@ -94,14 +94,16 @@ rn_h3_stream *rn_call_stream(const rn_call *call);        /* NULL once it is gon
 /* Sends one message, made of `pieces`, which are copied. What does not fit the stream's ring is
  * kept in the call, for one message. RPCNET_ERR_AGAIN: one is being kept already, nothing is taken,
  * see `writable`; RPCNET_ERR_LIMIT: larger than send_max; RPCNET_ERR_STATE: after half-close or
- * finish; RPCNET_ERR_CLOSED: the call is over; RPCNET_ERR_MEMORY. */
+ * finish; RPCNET_ERR_CLOSED: the call is over; RPCNET_ERR_MEMORY: nothing is taken. When there is
+ * no memory later, for what was kept, the call ends with RESOURCE_EXHAUSTED. */
 int rn_call_send(rn_call *call, const rn_bytes *pieces, size_t count);
 /* Bytes of the message that is being kept; 0: rn_call_send takes another one. */
 size_t rn_call_kept(const rn_call *call);
 /* Bytes of memory that the call holds: ring, kept message, half-received message, metadata. */
 size_t rn_call_memory(const rn_call *call);
-/* It has ended with RESOURCE_EXHAUSTED because the account was over its limit while a message came
- * (rn_budget_may_grow), and not for any fault of the peer's. */
+/* It has ended with RESOURCE_EXHAUSTED because there was no memory for a message that came, or for
+ * the rest of one that was sent; or because the account was over its limit (rn_budget_may_grow);
+ * and not for any fault of the peer's. */
 bool rn_call_is_starved(const rn_call *call);
 
 /* Server: bytes of memory of a stream that no user owns any more: what it was finished with is
@@ -111,16 +113,17 @@ size_t rn_call_forsaken_memory(const rn_h3_stream *stream);
 void rn_call_forsaken_drop(rn_h3_stream *stream);
 
 /* Server: sends the initial metadata now; otherwise it goes with the first message. `metadata` may
- * be NULL. RPCNET_ERR_STATE: sent already, or finished; RPCNET_ERR_LIMIT, RPCNET_ERR_CLOSED,
- * RPCNET_ERR_MEMORY, RPCNET_ERR_AGAIN (see `writable`). */
+ * be NULL. RPCNET_ERR_STATE: sent already, or finished; RPCNET_ERR_LIMIT: larger than the peer or
+ * the stream's ring takes; RPCNET_ERR_CLOSED, RPCNET_ERR_MEMORY, RPCNET_ERR_AGAIN (see `writable`).
+ */
 int rn_call_send_headers(rn_call *call, const rn_metadata *metadata);
 /* Client: no more messages. It goes behind a message that is being kept. RPCNET_ERR_STATE,
- * RPCNET_ERR_CLOSED, RPCNET_ERR_MEMORY. */
+ * RPCNET_ERR_CLOSED; RPCNET_ERR_MEMORY: nothing has changed. */
 int rn_call_half_close(rn_call *call);
 /* Server: ends the call. A reply without messages is one header section (trailers-only). It goes
- * behind a message that is being kept. `trailers` may be NULL; trailers that exceed a limit of the
- * peer are left out and the status is sent alone. Unread messages of the client are dropped.
- * RPCNET_ERR_STATE: finished already; RPCNET_ERR_CLOSED, RPCNET_ERR_MEMORY. */
+ * behind a message that is being kept. `trailers` may be NULL; trailers that are larger than the
+ * peer or the stream's ring takes are left out and the status is sent alone. Unread messages of the
+ * client are dropped. RPCNET_ERR_STATE: finished already; RPCNET_ERR_CLOSED, RPCNET_ERR_MEMORY. */
 int rn_call_finish(rn_call *call, const rn_status *status, const rn_metadata *trailers);
 
 /* Gives up the call: the stream is reset with RN_H3_REQUEST_CANCELLED. Client: `status` CANCELLED

@@ -24,7 +24,7 @@ struct rn_call {
     bool over;      /* `status` or `cancelled` was called, or the server finished */
     bool deleted;   /* freed when no function of it runs any more */
     bool draining;  /* deleted, but what was finished has still to be sent */
-    bool starved;   /* its message could not grow, see rn_call_is_starved */
+    bool starved;   /* see rn_call_is_starved */
     unsigned depth; /* functions of this call that call its user */
     uint64_t deadline;
     rn_metadata metadata; /* server: of the request */
@@ -61,6 +61,8 @@ int rn_call_result_set(rn_call_result *result, const rn_status *status,
                        const rn_metadata *metadata);
 /* From now on no bytes are wanted or kept: gives back all window, drops what was not sent. */
 void rn_call_settle(rn_call *call);
+/* What waits is not sent any more, nor is an end. */
+void rn_call_drop_unsent(rn_call *call);
 
 /* ---- call_client.c ---- */
 /* Ends the client's call with a status of our own making, and resets the stream. */
@@ -77,7 +79,8 @@ void rn_call_client_lost(rn_call *call, const rn_close *close);
 void rn_call_server_cancel(rn_call *call, enum rpcnet_grpc_code code, const char *text);
 
 /* ---- call_tx.c ---- */
-/* Sends what waits: the kept part of a message, the end. Tells nobody. */
+/* Sends what waits: the kept part of a message, the end. Without the memory for it the call ends.
+ */
 void rn_call_flush(rn_call *call);
 bool rn_call_is_idle(const rn_call *call); /* nothing waits */
 

@@ -42,6 +42,7 @@ static void fail_deframing(rn_call *call, enum rn_deframe_result result) {
         fail(call, RPCNET_GRPC_RESOURCE_EXHAUSTED, "a message exceeds the receiver's limit");
         break;
     case RN_DEFRAME_MEMORY:
+        call->starved = true;
         fail(call, RPCNET_GRPC_RESOURCE_EXHAUSTED, "out of memory for a message");
         break;
     case RN_DEFRAME_STARVED:
@@ -149,9 +150,7 @@ static void on_stopped(rn_h3_stream *stream, uint64_t code, void *user) {
     (void)stream;
     (void)code;
     rn_call_enter(call);
-    rn_buffer_clear(&call->kept);
-    call->kept_sent = 0;
-    call->end_sent = true;
+    rn_call_drop_unsent(call);
     if (!call->over && call->server) {
         rn_call_server_cancel(call, RPCNET_GRPC_CANCELLED, NULL);
     }

@@ -105,18 +105,24 @@ int rn_call_send(rn_call *call, const rn_bytes *pieces, size_t count) {
 
 /* ---- the end ---- */
 
+/* A client's end. It needs no room, but memory. */
+static int send_fin(rn_call *call) {
+    size_t taken = 0;
+    int rv = rn_h3_send(call->stream, NULL, 0, true, &taken);
+    call->end_sent = rv == RPCNET_OK;
+    return rv;
+}
+
 int rn_call_half_close(rn_call *call) {
     assert(!call->server);
     int rv = check_sendable(call);
     if (rv != RPCNET_OK) {
         return rv;
     }
-    call->end_wanted = true;
     if (rn_call_kept(call) == 0) {
-        size_t taken = 0;
-        rv = rn_h3_send(call->stream, NULL, 0, true, &taken);
-        call->end_sent = true;
+        rv = send_fin(call);
     }
+    call->end_wanted = rv == RPCNET_OK;
     return rv;
 }
 
@@ -180,31 +186,52 @@ int rn_call_finish(rn_call *call, const rn_status *status, const rn_metadata *tr
     return rv;
 }
 
+/* RPCNET_ERR_AGAIN: not all of it. */
+static int send_kept(rn_call *call) {
+    rn_bytes rest = rn_bytes_of(call->kept.data + call->kept_sent, rn_call_kept(call));
+    size_t taken = 0;
+    int rv = rn_h3_send(call->stream, &rest, 1, false, &taken);
+    call->kept_sent += taken;
+    if (rv != RPCNET_OK || rn_call_kept(call) > 0) {
+        return rv != RPCNET_OK ? rv : RPCNET_ERR_AGAIN;
+    }
+    rn_buffer_fini(&call->kept); /* its limit stays */
+    call->kept_sent = 0;
+    return RPCNET_OK;
+}
+
+static int send_waiting(rn_call *call) {
+    int rv = rn_call_kept(call) > 0 ? send_kept(call) : RPCNET_OK;
+    if (rv != RPCNET_OK || !call->end_wanted || call->end_sent) {
+        return rv;
+    }
+    if (!call->server) {
+        return send_fin(call);
+    }
+    rn_status status = {.code = call->result.code,
+                        .message = rn_buffer_bytes(&call->result.message)};
+    (void)send_end(call, &status, &call->result.metadata);
+    return RPCNET_OK;
+}
+
+/* Nobody would call again when there is memory, and a message must not stay half for ever. */
+static void give_up(rn_call *call) {
+    call->starved = true;
+    if (!call->over && !call->server) {
+        rn_call_client_fail(call, RPCNET_GRPC_RESOURCE_EXHAUSTED, "out of memory for a message");
+    } else if (!call->over) {
+        rn_call_server_cancel(call, RPCNET_GRPC_RESOURCE_EXHAUSTED, NULL);
+    } else {
+        rn_call_drop_unsent(call);
+        rn_h3_reset(call->stream, RN_H3_EXCESSIVE_LOAD);
+    }
+}
+
 void rn_call_flush(rn_call *call) {
     if (call->stream == NULL || rn_h3_stream_is_sent(call->stream)) {
         return;
     }
-    if (rn_call_kept(call) > 0) {
-        rn_bytes rest = rn_bytes_of(call->kept.data + call->kept_sent, rn_call_kept(call));
-        size_t taken = 0;
-        (void)rn_h3_send(call->stream, &rest, 1, false, &taken);
-        call->kept_sent += taken;
-        if (rn_call_kept(call) > 0) {
-            return;
-        }
-        rn_buffer_fini(&call->kept); /* its limit stays */
-        call->kept_sent = 0;
+    if (send_waiting(call) == RPCNET_ERR_MEMORY) {
+        give_up(call);
     }
-    if (!call->end_wanted || call->end_sent) {
-        return;
-    }
-    if (call->server) {
-        rn_status status = {.code = call->result.code,
-                            .message = rn_buffer_bytes(&call->result.message)};
-        (void)send_end(call, &status, &call->result.metadata);
-        return;
-    }
-    size_t taken = 0;
-    (void)rn_h3_send(call->stream, NULL, 0, true, &taken);
-    call->end_sent = true;
 }

@@ -139,7 +139,7 @@ static rn_swap_action end_of(rn_relay *relay, int code) {
     if (code == RPCNET_GRPC_RESOURCE_EXHAUSTED) {
         return rn_swap_stream_exhaust(&relay->swap,
                                       rpcnet_call_is_starved(relay->client)
-                                          ? "memory was used up while a message of the client came"
+                                          ? "memory was used up for a message of the call"
                                           : "a message of the client is over the limit");
     }
     return deadline_has_passed(relay, code) ? rn_swap_stream_expire(&relay->swap)

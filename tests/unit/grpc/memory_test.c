@@ -236,6 +236,65 @@ static void a_connection_closed_for_its_load(void **state) {
     end(p);
 }
 
+/* ---- memory that is not there when what waits could be sent ---- */
+
+static void the_rest_of_a_clients_message_cannot_be_sent(void **state) {
+    (void)state;
+    pair *p = start(&(fake_options){.ring = RING});
+    ear *c = open_call(p);
+    assert_int_equal(say_bytes(c, LARGE), RPCNET_OK);
+    assert_true(rn_call_kept(c->call) > 0);
+    fake_conn_fail_writes(fake_link_client(p->link), true);
+    pair_run(p);
+    expect_status(c, RPCNET_GRPC_RESOURCE_EXHAUSTED);
+    assert_true(rn_call_is_starved(c->call));
+    assert_int_equal(p->served[0].messages, 0);
+    assert_int_equal(p->served[0].code, RPCNET_GRPC_CANCELLED);
+    assert_int_equal(rn_h3_session_streams(p->client), 0);
+    end(p);
+}
+
+static void the_rest_of_a_servers_message_cannot_be_sent(void **state) {
+    (void)state;
+    for (int fate = 0; fate < 3; fate++) { /* it goes on, it was finished, and it was deleted */
+        pair *p = start(&(fake_options){.ring = RING});
+        ear *c = open_call(p);
+        pair_run(p);
+        ear *s = &p->served[0];
+        assert_int_equal(say_bytes(s, LARGE), RPCNET_OK);
+        assert_true(rn_call_kept(s->call) > 0);
+        if (fate > 0) {
+            assert_int_equal(finish(s, RPCNET_GRPC_OK, ""), RPCNET_OK);
+        }
+        if (fate > 1) {
+            ear_drop(s);
+        }
+        fake_conn_fail_writes(fake_link_server(p->link), true);
+        pair_run(p);
+        expect_status(c, RPCNET_GRPC_RESOURCE_EXHAUSTED);
+        assert_int_equal(s->cancels, fate == 0 ? 1 : 0);
+        assert_true(fate > 0 || s->code == RPCNET_GRPC_RESOURCE_EXHAUSTED);
+        assert_true(fate > 0 || rn_call_is_starved(s->call));
+        assert_int_equal(rn_h3_session_streams(p->server), 0);
+        end(p);
+    }
+}
+
+static void an_end_that_cannot_be_sent(void **state) {
+    (void)state;
+    pair *p = start(NULL);
+    ear *c = open_call(p);
+    fake_conn_fail_writes(fake_link_client(p->link), true);
+    assert_int_equal(rn_call_half_close(c->call), RPCNET_ERR_MEMORY);
+    fake_conn_fail_writes(fake_link_client(p->link), false);
+    assert_int_equal(say(c, "still"), RPCNET_OK);
+    assert_int_equal(rn_call_half_close(c->call), RPCNET_OK);
+    pair_run(p);
+    assert_int_equal(p->served[0].messages, 1);
+    assert_int_equal(p->served[0].half_closes, 1);
+    end(p);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_message_that_comes_is_counted),
@@ -248,6 +307,9 @@ int main(void) {
         cmocka_unit_test(forsaken_calls_can_be_dropped),
         cmocka_unit_test(a_request_that_comes_is_counted),
         cmocka_unit_test(a_connection_closed_for_its_load),
+        cmocka_unit_test(the_rest_of_a_clients_message_cannot_be_sent),
+        cmocka_unit_test(the_rest_of_a_servers_message_cannot_be_sent),
+        cmocka_unit_test(an_end_that_cannot_be_sent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
