@@ -18,6 +18,9 @@ enum {
 static const char check_path[] = "/grpc.health.v1.Health/Check";
 static const char watch_path[] = "/grpc.health.v1.Health/Watch";
 
+static const char no_memory[] = "out of memory for the status";
+static const char shutting_down[] = "the server is shutting down";
+
 typedef struct health_service {
     char name[RN_RPC_HEALTH_NAME_MAX + 1];
     enum rpcnet_serving status;
@@ -103,7 +106,10 @@ static void on_check(rpcnet_call *call, const void *data, size_t len, void *user
         end_call(call, RPCNET_GRPC_NOT_FOUND, "no such service");
         return;
     }
-    (void)send_status(call, (int)found->status);
+    if (send_status(call, (int)found->status) != RPCNET_OK) {
+        end_call(call, RPCNET_GRPC_RESOURCE_EXHAUSTED, no_memory);
+        return;
+    }
     end_call(call, RPCNET_GRPC_OK, NULL);
 }
 
@@ -126,11 +132,24 @@ static void watch_del(watch *at) {
     free(at);
 }
 
+static void watch_end(watch *at, int code, const char *text) {
+    rpcnet_call *call = at->call;
+    watch_del(at);
+    end_call(call, code, text);
+}
+
+/* May end it. */
 static void watch_tell(watch *at) {
     const health_service *found = find(at->health, at->name);
     int status = found != NULL ? (int)found->status : SERVICE_UNKNOWN;
-    if (status != at->told && send_status(at->call, status) == RPCNET_OK) {
+    if (status == at->told) {
+        return;
+    }
+    int rv = send_status(at->call, status);
+    if (rv == RPCNET_OK) {
         at->told = status;
+    } else if (rv != RPCNET_ERR_AGAIN) {
+        watch_end(at, RPCNET_GRPC_RESOURCE_EXHAUSTED, no_memory);
     }
 }
 
@@ -145,17 +164,15 @@ static void on_watch_cancelled(rpcnet_call *call, int code, void *user) {
     rpcnet_call_del(call);
 }
 
-static void watch_end(watch *at, int code, const char *text) {
-    rpcnet_call *call = at->call;
-    watch_del(at);
-    end_call(call, code, text);
-}
-
 static void on_watch(rpcnet_call *call, const void *data, size_t len, void *user) {
     static const rpcnet_call_callbacks callbacks = {.on_writable = on_watch_writable,
                                                     .on_cancelled = on_watch_cancelled};
     rpcnet_health *health = user;
     char name[RN_RPC_HEALTH_NAME_MAX + 1];
+    if (health->server->draining) { /* the others have been ended, and this one would stay */
+        end_call(call, RPCNET_GRPC_UNAVAILABLE, shutting_down);
+        return;
+    }
     if (!read_request(call, data, len, name)) {
         return;
     }
@@ -179,7 +196,7 @@ static void take_watch(rpcnet_server *server, rpcnet_call *call, void *user) {
         .on_message = on_watch, .on_half_close = on_early_end, .on_cancelled = on_early_cancel};
     rpcnet_call_options options;
     if (server->draining) {
-        end_call(call, RPCNET_GRPC_UNAVAILABLE, "the server is shutting down");
+        end_call(call, RPCNET_GRPC_UNAVAILABLE, shutting_down);
         return;
     }
     rpcnet_call_options_init(&options);
@@ -193,8 +210,7 @@ static void on_drain(void *user) {
     rn_list *link;
     rn_list *after;
     RN_LIST_FOREACH(link, after, &health->watches) {
-        watch_end(RN_CONTAINER_OF(link, watch, link), RPCNET_GRPC_UNAVAILABLE,
-                  "the server is shutting down");
+        watch_end(RN_CONTAINER_OF(link, watch, link), RPCNET_GRPC_UNAVAILABLE, shutting_down);
     }
 }
 
@@ -263,7 +279,9 @@ int rpcnet_health_set(rpcnet_health *health, const char *service, enum rpcnet_se
         memcpy(found->name, service, len + 1);
     }
     found->status = status;
-    for (rn_list *link = health->watches.next; link != &health->watches; link = link->next) {
+    rn_list *link;
+    rn_list *after;
+    RN_LIST_FOREACH(link, after, &health->watches) {
         watch *at = RN_CONTAINER_OF(link, watch, link);
         if (strcmp(at->name, service) == 0) {
             watch_tell(at);

@@ -388,6 +388,54 @@ static void busy(void *user) {
     world_end(&the);
 }
 
+static void health_message(rpcnet_call *call, const void *data, size_t len, void *user) {
+    (void)call;
+    (void)data;
+    (void)len;
+    ((asked *)user)->echoed++; /* messages */
+}
+
+static void ask_health(rpcnet_channel *channel, asked *at, const char *path) {
+    static const rpcnet_call_callbacks callbacks = {.on_message = health_message,
+                                                    .on_status = client_status};
+    int result = rpcnet_call_new(&at->call, channel, path, NULL, &callbacks, at);
+    if (result == RPCNET_OK) {
+        result = rpcnet_call_send(at->call, NULL, 0);
+    }
+    if (result != RPCNET_OK) {
+        assert_true(rn_oom_failures() > 0);
+        rpcnet_call_del(at->call);
+        *at = (asked){.statuses = 1, .code = RPCNET_GRPC_RESOURCE_EXHAUSTED};
+    }
+}
+
+static bool health_is_told(void *user) {
+    const asked *at = user;
+    return at[0].statuses > 0 && (at[1].statuses > 0 || at[1].echoed > 0);
+}
+
+/* A check with OK has an answer, and a watch hears something or ends. */
+static void health(void *user) {
+    asked at[2] = {{0}};
+    rpcnet_channel *channel = NULL;
+    (void)user;
+    world_begin(&the);
+    assert_int_equal(serve(&the), RPCNET_OK);
+    assert_int_equal(connect_from(&the, 1, &channel), RPCNET_OK);
+    run_until_ok(&the, channel);
+    rn_oom_begin();
+    ask_health(channel, &at[0], "/grpc.health.v1.Health/Check");
+    ask_health(channel, &at[1], "/grpc.health.v1.Health/Watch");
+    assert_true(
+        rn_sim_run_until_done(the.sim, health_is_told, at, rn_sim_now(the.sim) + 60 * RN_SECOND));
+    rn_oom_end();
+    assert_true(at[0].echoed == 1 || at[0].code != RPCNET_GRPC_OK);
+    rpcnet_call_del(at[0].call);
+    rpcnet_call_del(at[1].call);
+    rpcnet_channel_del(channel);
+    world_end(&the);
+}
+
 /* NOLINTBEGIN(bugprone-macro-parentheses): values of an initializer and the name of a function */
 #define SCENARIO(function, kind_of, libraries_of)                                                  \
     static void test_##function##_##kind_of(void **state) {                                        \
@@ -403,13 +451,14 @@ static void busy(void *user) {
 SCENARIO(whole_life, RN_OOM_OURS, NULL)
 SCENARIO(newcomer, RN_OOM_OURS, NULL)
 SCENARIO(busy, RN_OOM_OURS, NULL)
+SCENARIO(health, RN_OOM_OURS, NULL)
 SCENARIO(newcomer, RN_OOM_LIBRARIES, RN_OOM_SANS_IO)
 SCENARIO(busy, RN_OOM_LIBRARIES, RN_OOM_SANS_IO)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        RN_OOM_TEST(test_whole_life_RN_OOM_OURS), RN_OOM_TEST(test_newcomer_RN_OOM_OURS),
-        RN_OOM_TEST(test_busy_RN_OOM_OURS), RN_OOM_TEST(test_newcomer_RN_OOM_LIBRARIES),
-        RN_OOM_TEST(test_busy_RN_OOM_LIBRARIES)};
+        RN_OOM_TEST(test_whole_life_RN_OOM_OURS),    RN_OOM_TEST(test_newcomer_RN_OOM_OURS),
+        RN_OOM_TEST(test_busy_RN_OOM_OURS),          RN_OOM_TEST(test_health_RN_OOM_OURS),
+        RN_OOM_TEST(test_newcomer_RN_OOM_LIBRARIES), RN_OOM_TEST(test_busy_RN_OOM_LIBRARIES)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -396,6 +396,32 @@ static void test_health_watch(void **state) {
     world_del(w);
 }
 
+/* The request of a watch may come when the watches have been ended already. */
+static void test_health_watch_that_comes_late(void **state) {
+    static const rpcnet_call_callbacks callbacks = {.on_message = on_health,
+                                                    .on_status = on_health_status};
+    (void)state;
+    world *w = world_start(25);
+    rpcnet_health *health;
+    watcher late = {.code = -1};
+    assert_int_equal(rpcnet_health_new(&health, w->server), RPCNET_OK);
+    assert_int_equal(rpcnet_call_new(&late.call, w->channel, "/grpc.health.v1.Health/Watch", NULL,
+                                     &callbacks, &late),
+                     RPCNET_OK);
+    run_ms(w, 200);
+    rpcnet_server_drain(w->server, in_ms(w, 10000));
+    assert_int_equal(rpcnet_call_send(late.call, NULL, 0), RPCNET_OK);
+    run_ms(w, 1000);
+    assert_int_equal(late.code, RPCNET_GRPC_UNAVAILABLE);
+    assert_int_equal(late.count, 0);
+    assert_int_equal(w->drained, 1);
+    rpcnet_call_del(late.call);
+    rpcnet_server_del(w->server);
+    w->server = NULL;
+    rpcnet_health_del(health);
+    world_del(w);
+}
+
 static void test_health_limits(void **state) {
     (void)state;
     world *w = world_start(22);
@@ -526,6 +552,7 @@ int main(void) {
         cmocka_unit_test(test_a_reset_before_the_request),
         cmocka_unit_test(test_health_check),
         cmocka_unit_test(test_health_watch),
+        cmocka_unit_test(test_health_watch_that_comes_late),
         cmocka_unit_test(test_health_limits),
         cmocka_unit_test(test_health_without_room),
         cmocka_unit_test(test_urgency_that_is_asked_for),
