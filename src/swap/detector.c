@@ -128,13 +128,14 @@ void rn_detector_heard(rn_detector *detector, uint64_t now_ns) {
     detector->heard_ns = now_ns;
 }
 
-/* How long a probe may be out until phi reaches `level`. */
-static uint64_t wait_ns(const rn_detector *detector, uint32_t level) {
+/* How long a probe may be out until phi reaches the threshold. */
+static uint64_t wait_ns(const rn_detector *detector) {
     uint64_t deviation_ns = detector->deviation_us * RN_MICROSECOND;
     if (deviation_ns < detector->config->min_deviation_ns) {
         deviation_ns = detector->config->min_deviation_ns;
     }
-    return detector->mean_us * RN_MICROSECOND + deviation_ns / 10000 * deviations_for[level];
+    return detector->mean_us * RN_MICROSECOND +
+           deviation_ns / 10000 * deviations_for[detector->config->threshold];
 }
 
 static uint64_t later(uint64_t a, uint64_t b) {
@@ -153,7 +154,7 @@ static uint64_t limit_ns(const rn_detector *detector, uint64_t bound_ns, uint32_
     if (detector->round_trips < RN_DETECTOR_BOOTSTRAP) {
         return bound;
     }
-    uint64_t phi = oldest_ns(detector) + patience * wait_ns(detector, detector->config->threshold);
+    uint64_t phi = oldest_ns(detector) + patience * wait_ns(detector);
     return phi < bound ? phi : bound;
 }
 
@@ -226,17 +227,4 @@ bool rn_detector_check(rn_detector *detector, uint64_t now_ns) {
 
 uint64_t rn_detector_deadline(const rn_detector *detector) {
     return detector->suspect || !is_out(detector) ? RN_NEVER : suspicion_ns(detector);
-}
-
-uint32_t rn_detector_phi(const rn_detector *detector, uint64_t now_ns) {
-    uint32_t level = 0;
-    if (!is_out(detector) || detector->round_trips < RN_DETECTOR_BOOTSTRAP) {
-        return 0;
-    }
-    uint64_t sent_ns = oldest_ns(detector);
-    while (level < RN_DETECTOR_THRESHOLD_MAX && now_ns > sent_ns &&
-           now_ns - sent_ns >= wait_ns(detector, level + 1)) {
-        level++;
-    }
-    return level;
 }

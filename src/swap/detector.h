@@ -119,7 +119,4 @@ bool rn_detector_check(rn_detector *detector, uint64_t now_ns);
  * already, or no probe is out. */
 uint64_t rn_detector_deadline(const rn_detector *detector);
 
-/* How suspicious the silence is, in whole steps: 0..RN_DETECTOR_THRESHOLD_MAX. For metrics. */
-uint32_t rn_detector_phi(const rn_detector *detector, uint64_t now_ns);
-
 #endif

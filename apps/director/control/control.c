@@ -72,7 +72,6 @@ void rn_control_set_credentials(rn_control *control, rpcnet_credentials *credent
 }
 
 void rn_control_goodbye(rn_control *control) {
-    control->ending = true;
     rpcnet_health_set(control->health, "", RPCNET_NOT_SERVING);
     for (rn_list *link = control->pool.entries.next; link != &control->pool.entries;
          link = link->next) {

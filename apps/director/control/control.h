@@ -15,7 +15,6 @@ typedef struct rn_control {
     uint8_t secret[RPCNET_SECRET_LEN];
     uint64_t epoch;
     uint64_t health_interval_ns;
-    bool ending;
 } rn_control;
 
 typedef struct rn_control_options {

@@ -98,10 +98,9 @@ typedef struct rn_link {
     rn_data *data;
     rn_pool_worker worker; /* as it was when the link was made */
     rpcnet_channel *channel;
-    enum rpcnet_loss loss; /* why the channel was lost last */
-    bool lost;             /* it has been lost: nothing more is assigned to it */
-    bool gone;             /* its worker is no longer in the pool */
-    rpcnet_call *probes;   /* the probe channel; NULL: not open */
+    bool lost;           /* it has been lost: nothing more is assigned to it */
+    bool gone;           /* its worker is no longer in the pool */
+    rpcnet_call *probes; /* the probe channel; NULL: not open */
     rn_detector detector;
     rn_timer *timer;
     uint64_t probe_ns; /* when the next one is due; RN_NEVER: there is nothing to probe for */

@@ -198,7 +198,6 @@ static void channel_changed(rpcnet_channel *channel, enum rpcnet_channel_state s
     }
     bool first = !link->lost;
     link->lost = true;
-    link->loss = loss;
     if (first && loss == RPCNET_LOSS_PEER) {
         RN_INFO(data->env->log, target, "worker.addr=%s worker.label=%s err=%s worker closed link",
                 link->worker.user_addr, link->worker.label, text);
