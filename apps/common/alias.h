@@ -26,7 +26,7 @@ typedef struct rn_alias {
  * RPCNET_ERR_LIMIT: above 65535. */
 int rn_alias_shift(const char *address, unsigned delta, rn_alias *out);
 
-/* For rn_settings_spec.legacy. Settings must be called user-addr and mgmt-addr, a worker's director
+/* For rn_settings_spec.check. Settings must be called user-addr and mgmt-addr, a worker's director
  * director-mgmt-addr. Results as rn_settings_derive. */
 int rn_alias_director(rn_settings *settings, rn_alias *mgmt);
 int rn_alias_worker(rn_settings *settings, rn_alias *mgmt, rn_alias *director);

@@ -377,8 +377,16 @@ static uint64_t queue_min(const rn_director_config *config) {
     return RN_RELAY_MESSAGE_MAX + 9 * window;
 }
 
-/* Limits that depend on each other. */
-static int check(rn_settings *settings, const rn_director_config *config) {
+static int check_label(rn_settings *settings, const rn_director_config *config) {
+    if (config->preferred_worker == NULL || rn_label_is_valid(config->preferred_worker)) {
+        return RPCNET_OK;
+    }
+    rn_settings_complain(settings, "preferred-worker", settings->error, "%s", RN_LABEL_EXPECTED);
+    return RPCNET_ERR_ARGUMENT;
+}
+
+/* Those that depend on each other. */
+static int check_limits(rn_settings *settings, const rn_director_config *config) {
     uint64_t kept = config->journal_max + config->request_max + config->checkpoint_max;
     if (kept > RN_ASSIGNMENT_BYTES_MAX - RN_ASSIGNMENT_SLACK) {
         rn_settings_complain(settings, "journal-max", settings->error,
@@ -396,16 +404,13 @@ static int check(rn_settings *settings, const rn_director_config *config) {
     return RPCNET_OK;
 }
 
-static int legacy(rn_settings *settings, void *values) {
+static int check(rn_settings *settings, void *values) {
     rn_director_config *config = values;
     int result = rn_alias_director(settings, &config->mgmt_alias);
-    if (result == RPCNET_OK && config->preferred_worker != NULL &&
-        !rn_label_is_valid(config->preferred_worker)) {
-        rn_settings_complain(settings, "preferred-worker", settings->error, "%s",
-                             RN_LABEL_EXPECTED);
-        return RPCNET_ERR_ARGUMENT;
+    if (result == RPCNET_OK) {
+        result = check_label(settings, config);
     }
-    return result == RPCNET_OK ? check(settings, config) : result;
+    return result == RPCNET_OK ? check_limits(settings, config) : result;
 }
 
 static const rn_settings_spec settings_spec = {
@@ -416,7 +421,7 @@ static const rn_settings_spec settings_spec = {
                "once and in order.",
     .table = table,
     .count = sizeof table / sizeof table[0],
-    .legacy = legacy};
+    .check = check};
 
 const rn_program_spec rn_director_program = {.settings = &settings_spec,
                                              .target = "connection_swap::director",

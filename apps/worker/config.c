@@ -174,7 +174,7 @@ const rn_program_spec *rn_worker_spec(void) {
                    "and fails now and then to show that the streams go on elsewhere.",
         .table = table,
         .count = sizeof table / sizeof table[0],
-        .legacy = check,
+        .check = check,
     };
     static const rn_program_spec spec = {.settings = &settings,
                                          .target = "worker",

@@ -311,8 +311,8 @@ int rn_settings_read(rn_settings *settings, const rn_settings_spec *spec, void *
         return result;
     }
     result = read_variables(settings);
-    if (result == RPCNET_OK && spec->legacy != NULL) {
-        result = spec->legacy(settings, values);
+    if (result == RPCNET_OK && spec->check != NULL) {
+        result = spec->check(settings, values);
     }
     for (size_t i = 0; i < spec->count; i++) {
         if (settings->sources[i] == RN_SETTING_UNSET && spec->table[i].value != NULL) {

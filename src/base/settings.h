@@ -78,10 +78,12 @@ typedef struct rn_settings_spec {
     size_t count;
     const char *positional; /* what positional arguments are called; NULL: none allowed */
     size_t positional_max;
-    /* For older names that need arithmetic: called when options and environment are read; looks
-     * up names by rn_settings_environment and gives values by rn_settings_derive; a setting that
-     * nobody gave is still UNSET then, with its default in `values`. NULL: none. */
-    int (*legacy)(rn_settings *settings, void *values);
+    /* For what a table cannot say: older names that need arithmetic, limits that depend on each
+     * other. Called when options and environment are read; looks up names by
+     * rn_settings_environment, gives values by rn_settings_derive and complains by
+     * rn_settings_complain; a setting that nobody gave is still UNSET then, with its default in
+     * `values`. NULL: none. */
+    int (*check)(rn_settings *settings, void *values);
 } rn_settings_spec;
 
 enum rn_settings_action { RN_SETTINGS_RUN, RN_SETTINGS_HELP, RN_SETTINGS_VERSION };
@@ -119,7 +121,7 @@ void rn_settings_complain(const rn_settings *settings, const char *name,
                           char out[RN_SETTINGS_LINE_MAX], const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* For `legacy`. */
+/* For `check`. */
 
 /* The value of any environment variable; NULL when it is not set or empty. */
 const char *rn_settings_environment(const rn_settings *settings, const char *variable);

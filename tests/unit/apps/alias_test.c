@@ -124,7 +124,7 @@ typedef struct director {
     rn_alias alias;
 } director;
 
-static int director_legacy(rn_settings *settings, void *values) {
+static int director_check(rn_settings *settings, void *values) {
     director *config = values;
     return rn_alias_director(settings, &config->alias);
 }
@@ -150,7 +150,7 @@ static void test_director(void **state) {
                                           .summary = "x",
                                           .table = table,
                                           .count = 2,
-                                          .legacy = director_legacy};
+                                          .check = director_check};
     char addr[] = "CONNECTION_SWAP_DIRECTOR_ADDR=127.0.0.1:61000";
     char *const envp[] = {addr, NULL};
     char *const none[] = {NULL};

@@ -105,7 +105,7 @@ static const rn_setting table[] = {
 };
 
 /* One older name gives two settings, as the programs have it. */
-static int legacy(rn_settings *settings, void *values) {
+static int older_names(rn_settings *settings, void *values) {
     config *c = values;
     const char *older = rn_settings_environment(settings, "APP_ADDR");
     if (older == NULL) {
@@ -124,7 +124,7 @@ static const rn_settings_spec spec = {
     .summary = "Does something.",
     .table = table,
     .count = sizeof table / sizeof table[0],
-    .legacy = legacy,
+    .check = older_names,
 };
 
 enum { ARGUMENTS_MAX = 24 };
