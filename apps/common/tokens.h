@@ -24,8 +24,7 @@ enum {
 typedef struct rn_tokens rn_tokens;
 
 /* Takes the text of a file of hashes. On failure `error` says what is wrong in which line.
- * RPCNET_ERR_PARSE (also without a single token), RPCNET_ERR_LIMIT, RPCNET_ERR_MEMORY,
- * RPCNET_ERR_TLS. */
+ * RPCNET_ERR_PARSE (also without a single token), RPCNET_ERR_LIMIT, RPCNET_ERR_MEMORY. */
 int rn_tokens_parse(rn_tokens **out, rn_bytes text, char error[RN_TOKENS_ERROR_MAX]);
 /* The same with a file. RPCNET_ERR_IO: it cannot be read. */
 int rn_tokens_load(rn_tokens **out, const char *file, char error[RN_TOKENS_ERROR_MAX]);

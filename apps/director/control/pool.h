@@ -68,9 +68,10 @@ typedef struct rn_pool {
 void rn_pool_init(rn_pool *pool, rn_env *env, const char *preferred_label, size_t max);
 void rn_pool_fini(rn_pool *pool);
 
-/* A worker registers. One with the same label and addresses is replaced; one that has opened no
- * Report stream for RN_POOL_REPORT_NS loses its place.
- * RPCNET_ERR_EXISTS: another worker has the label and lives; RPCNET_ERR_LIMIT (`max`, counted),
+/* A worker registers. One with the same label is replaced, unless it reports, does not hang, and is
+ * another process at another USER address; one that has opened no Report stream for
+ * RN_POOL_REPORT_NS loses its place.
+ * RPCNET_ERR_EXISTS: such another worker has the label; RPCNET_ERR_LIMIT (`max`, counted),
  * RPCNET_ERR_MEMORY. */
 int rn_pool_add(rn_pool *pool, const char *label, const char *user_addr, const char *mgmt_addr,
                 uint64_t incarnation, rn_pool_entry **out);
