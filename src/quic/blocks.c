@@ -75,6 +75,21 @@ const ngtcp2_mem *rn_blocks_mem(const rn_blocks *blocks) {
     return blocks->budget != NULL ? &blocks->mem : NULL;
 }
 
+void *rn_blocks_take(rn_blocks *blocks, size_t size) {
+    void *block = malloc(size);
+    if (block != NULL && blocks->budget != NULL) {
+        count(blocks, 0, malloc_usable_size(block));
+    }
+    return block;
+}
+
+void rn_blocks_give_back(rn_blocks *blocks, void *block) {
+    if (block != NULL && blocks->budget != NULL) {
+        count(blocks, malloc_usable_size(block), 0);
+    }
+    free(block);
+}
+
 void rn_blocks_settle(rn_blocks *blocks) {
     set(blocks, blocks->memory, blocks->memory);
 }

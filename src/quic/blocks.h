@@ -35,6 +35,9 @@ void rn_blocks_settle(rn_blocks *blocks);
 static inline size_t rn_blocks_counted(const rn_blocks *blocks) {
     return blocks->memory > blocks->base ? blocks->memory - blocks->base : 0;
 }
+/* Memory of our own that holds a peer's bytes: counted, however small. NULL: there is none. */
+void *rn_blocks_take(rn_blocks *blocks, size_t size);
+void rn_blocks_give_back(rn_blocks *blocks, void *block);
 /* The connection is going: what it holds is on its way out. */
 void rn_blocks_abandon(rn_blocks *blocks);
 

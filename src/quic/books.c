@@ -2,20 +2,20 @@
  */
 #include "quic/books.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/env.h"
 
-void rn_books_init(rn_books *books) {
+void rn_books_init(rn_books *books, rn_blocks *blocks) {
     memset(books, 0, sizeof *books);
+    books->blocks = blocks;
     rn_list_init(&books->pieces);
     books->pieces_complete = true;
 }
 
 static void drop_piece(rn_books *books, rn_stream_piece *piece) {
     rn_list_remove(&piece->link);
-    free(piece);
+    rn_blocks_give_back(books->blocks, piece);
     books->pieces_count--;
 }
 
@@ -185,7 +185,7 @@ static void note_stream_bytes(rn_books *books, const rn_frame *frame, rn_books_d
     }
     rn_stream_piece *piece = NULL;
     if (books->pieces_count < RN_BOOKS_PIECES_MAX) {
-        piece = malloc(sizeof *piece + frame->len);
+        piece = rn_blocks_take(books->blocks, sizeof *piece + frame->len);
     }
     if (piece == NULL) {
         books->pieces_complete = false;
@@ -197,6 +197,7 @@ static void note_stream_bytes(rn_books *books, const rn_frame *frame, rn_books_d
     memcpy(piece->data, frame->data, frame->len);
     rn_list_append(&books->pieces, &piece->link);
     books->pieces_count++;
+    books->strangers |= !known;
 }
 
 /* The two lowest bits tell who has opened a stream, and whether one side alone sends on it (RFC
@@ -245,6 +246,21 @@ void rn_books_stream_delivered(rn_books *books, int64_t stream_id, uint64_t offs
         RN_LIST_FOREACH(link, after, &books->pieces) {
             rn_stream_piece *piece = RN_CONTAINER_OF(link, rn_stream_piece, link);
             if (piece->stream_id == stream_id && piece->offset + piece->len <= offset) {
+                drop_piece(books, piece);
+            }
+        }
+    }
+}
+
+void rn_books_settle(rn_books *books, rn_books_delivered *delivered, void *user) {
+    if (books->strangers) {
+        rn_list *link;
+        rn_list *after;
+        books->strangers = false;
+        RN_LIST_FOREACH(link, after, &books->pieces) {
+            rn_stream_piece *piece = RN_CONTAINER_OF(link, rn_stream_piece, link);
+            uint64_t offset;
+            if (!delivered(user, piece->stream_id, &offset)) {
                 drop_piece(books, piece);
             }
         }

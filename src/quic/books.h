@@ -14,6 +14,7 @@
 #include <ngtcp2/ngtcp2.h>
 
 #include "base/list.h"
+#include "quic/blocks.h"
 #include "quic/frame_walk.h"
 
 enum {
@@ -59,8 +60,10 @@ typedef struct rn_books {
     size_t handshake_done_count;
     bool handshake_done_acknowledged;
 
+    rn_blocks *blocks; /* where the memory of the pieces is counted */
     rn_list pieces;
     size_t pieces_count;
+    bool strangers;       /* some may be of streams that are not there, or not yet */
     bool pieces_complete; /* false: at some time more than we keep were held */
 
     unsigned dirty;            /* enum rn_dirty: not committed yet */
@@ -73,7 +76,8 @@ typedef struct rn_books {
 /* How far a stream has been delivered: the offset of its next byte. False: no such stream. */
 typedef bool rn_books_delivered(void *user, int64_t stream_id, uint64_t *offset);
 
-void rn_books_init(rn_books *books);
+/* `blocks` outlive the books. */
+void rn_books_init(rn_books *books, rn_blocks *blocks);
 void rn_books_fini(rn_books *books);
 
 /* A 1-RTT packet is about to be sealed. */
@@ -81,6 +85,9 @@ void rn_books_sent(rn_books *books, uint64_t packet_number, const uint8_t *paylo
 /* A 1-RTT packet was opened. May come twice for one packet number. */
 void rn_books_received(rn_books *books, uint64_t packet_number, const uint8_t *payload, size_t len,
                        rn_books_delivered *delivered, void *user);
+/* What rn_books_received has seen was judged: streams that it opened are there. What it holds of
+ * others, which are over, is let go. */
+void rn_books_settle(rn_books *books, rn_books_delivered *delivered, void *user);
 /* A stream was delivered up to `offset`; UINT64_MAX: it is closed. */
 void rn_books_stream_delivered(rn_books *books, int64_t stream_id, uint64_t offset);
 /* Are bytes of the stream held beyond a gap, as far as is known? */

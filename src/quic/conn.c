@@ -89,7 +89,7 @@ static rn_conn *conn_alloc(rn_endpoint *endpoint, bool server) {
     for (size_t i = 0; i < RN_URGENCY_LEVELS; i++) {
         rn_list_init(&conn->ready[i]);
     }
-    rn_books_init(&conn->books);
+    rn_books_init(&conn->books, &conn->blocks);
     conn->books.server = server;
     rn_protection_init(&conn->protection, &conn->books, rn_conn_delivered, rn_conn_puts_off, conn);
     uint64_t seed;

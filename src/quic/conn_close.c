@@ -63,7 +63,7 @@ static void finish(rn_conn *conn, enum rn_conn_state state) {
     conn->tls = NULL;
     rn_protection_fini(&conn->protection);
     rn_books_fini(&conn->books);
-    rn_books_init(&conn->books);
+    rn_books_init(&conn->books, &conn->blocks);
     uint64_t end = state == RN_CONN_CLOSING ? now + 3 * pto : now;
     (void)rn_heap_set(&conn->endpoint->timers, &conn->timer, end);
     rn_conn_wake(conn);

@@ -280,6 +280,38 @@ static void connection_ids_without_end(void **state) {
     beside_end(w, &honest);
 }
 
+/* Frames of a stream that is over, as a peer sends them that has not heard our last
+ * acknowledgement. The library throws them away; so must whoever looks on. */
+static void bytes_of_streams_that_are_over(void **state) {
+    static raw_peer peer;
+    probe honest;
+    world *w = beside_start(&honest);
+    (void)state;
+    beside_attach(w, &peer, "h3");
+    raw_peer_play(&peer, "r1: 00 RESET:0x10c ; wait ; wait");
+    assert_null(raw_peer_stream(&peer, 'r', 1)->stream);
+    const rn_conn *end = end_at_server(w);
+    peer.deaf = true;
+    for (unsigned i = 0; i < RN_BOOKS_PIECES_MAX; i++) {
+        uint8_t packet[FORGE_DATAGRAM_MAX];
+        char text[64];
+        rn_buffer frames;
+        (void)snprintf(text, sizeof text, "0e v0 v%u v1000 *61:1000", 1000 + 1000 * i);
+        script_into(text, &frames);
+        forge_send(&peer, packet, forge_short(&peer, 0, i, rn_buffer_bytes(&frames), packet));
+        rn_buffer_fini(&frames);
+        run_ms(w, 1);
+    }
+    assert_true(is_served(w));
+    const rn_packet_range *range = &end->books.received[end->books.received_count - 1];
+    assert_true(range->high - range->low >= RN_BOOKS_PIECES_MAX - 1);
+    assert_int_equal(end->books.pieces_count, 0);
+    assert_true(end->books.pieces_complete);
+    beside_check(w, &honest);
+    beside_detach(&peer);
+    beside_end(w, &honest);
+}
+
 /* ---- Initial packets ---- */
 
 /* Anybody who has seen the client's first packet can forge the next one, so a wrong one is no error
@@ -551,11 +583,17 @@ static void no_common_protocol(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(frames_of_a_client),           cmocka_unit_test(the_window_of_all_streams),
-        cmocka_unit_test(connection_ids_without_end),   cmocka_unit_test(forged_initial_packets),
-        cmocka_unit_test(a_first_packet_that_is_none),  cmocka_unit_test(retry_tokens),
-        cmocka_unit_test(first_ids_that_are_too_short), cmocka_unit_test(transport_parameters),
-        cmocka_unit_test(no_common_protocol),           cmocka_unit_test(windows_that_were_set),
+        cmocka_unit_test(frames_of_a_client),
+        cmocka_unit_test(the_window_of_all_streams),
+        cmocka_unit_test(connection_ids_without_end),
+        cmocka_unit_test(forged_initial_packets),
+        cmocka_unit_test(a_first_packet_that_is_none),
+        cmocka_unit_test(retry_tokens),
+        cmocka_unit_test(first_ids_that_are_too_short),
+        cmocka_unit_test(transport_parameters),
+        cmocka_unit_test(no_common_protocol),
+        cmocka_unit_test(windows_that_were_set),
+        cmocka_unit_test(bytes_of_streams_that_are_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,6 +16,8 @@ typedef struct payload {
     uint8_t *end;
 } payload;
 
+static rn_blocks uncounted; /* without an account */
+
 static void begin(payload *p) {
     p->end = p->bytes;
 }
@@ -49,7 +51,7 @@ static void received_numbers_become_ranges(void **state) {
     rn_books books;
     payload p;
     uint64_t offsets[2] = {0};
-    rn_books_init(&books);
+    rn_books_init(&books, &uncounted);
     begin(&p);
     put(&p, RN_FRAME_PING);
     const uint64_t order[] = {5, 7, 6, 1, 2, 2, 9, 8, 3, 4};
@@ -68,7 +70,7 @@ static void old_ranges_give_way_at_the_limit(void **state) {
     rn_books books;
     payload p;
     uint64_t offsets[2] = {0};
-    rn_books_init(&books);
+    rn_books_init(&books, &uncounted);
     begin(&p);
     put(&p, RN_FRAME_PING);
     for (uint64_t i = 0; i < RN_BOOKS_RANGES_MAX - 1; i++) {
@@ -99,7 +101,7 @@ static void bytes_beyond_a_gap_are_kept_until_delivered(void **state) {
     rn_books books;
     payload p;
     uint64_t offsets[2] = {10, 0};
-    rn_books_init(&books);
+    rn_books_init(&books, &uncounted);
     begin(&p);
     put_stream(&p, 0, 10, "in order");
     put_stream(&p, 0, 5, "old old o");
@@ -125,7 +127,7 @@ static void pieces_are_bounded(void **state) {
     (void)state;
     rn_books books;
     uint64_t offsets[2] = {0};
-    rn_books_init(&books);
+    rn_books_init(&books, &uncounted);
     for (uint64_t i = 0; i < RN_BOOKS_PIECES_MAX + 1; i++) {
         payload p;
         begin(&p);
@@ -137,13 +139,40 @@ static void pieces_are_bounded(void **state) {
     rn_books_fini(&books);
 }
 
+/* A stream that is over is not there again: nobody would ask for what is kept of it. One that has
+ * only begun is, once the packet was judged. */
+static void nothing_is_kept_of_streams_that_are_over(void **state) {
+    (void)state;
+    rn_books books;
+    rn_budget budget = {.limit = SIZE_MAX};
+    rn_blocks blocks;
+    payload p;
+    uint64_t offsets[2] = {0};
+    rn_blocks_init(&blocks, &budget);
+    rn_books_init(&books, &blocks);
+    begin(&p);
+    put_stream(&p, 8, 7, "of one that is over");
+    put_stream(&p, 4, 7, "of one that goes on");
+    put_stream(&p, 8, 70, "of the same once more");
+    receive(&books, 1, &p, offsets);
+    size_t all = budget.used;
+    assert_int_equal(books.pieces_count, 3);
+    rn_books_settle(&books, delivered, offsets);
+    assert_int_equal(books.pieces_count, 1);
+    assert_true(rn_books_hold(&books, 4));
+    assert_in_range(budget.used, sizeof(rn_stream_piece) + 19, all / 2);
+    assert_int_equal(budget.used, rn_blocks_counted(&blocks));
+    rn_books_fini(&books);
+    assert_int_equal(budget.used, 0);
+}
+
 static void peer_ids_come_and_go(void **state) {
     (void)state;
     rn_books books;
     payload p;
     uint64_t offsets[2] = {0};
     uint8_t token[16] = {1, 2, 3};
-    rn_books_init(&books);
+    rn_books_init(&books, &uncounted);
     for (uint64_t i = 1; i <= RN_BOOKS_PEER_IDS_MAX + 1; i++) {
         uint8_t id[8] = {(uint8_t)i};
         begin(&p);
@@ -185,7 +214,7 @@ static void handshake_done_is_known_to_have_arrived(void **state) {
     rn_books books;
     payload p;
     uint64_t offsets[2] = {0};
-    rn_books_init(&books);
+    rn_books_init(&books, &uncounted);
     begin(&p);
     put(&p, RN_FRAME_HANDSHAKE_DONE);
     rn_books_sent(&books, 3, p.bytes, len_of(&p));
@@ -207,7 +236,7 @@ static void what_a_flight_reveals_is_noted(void **state) {
     rn_books books;
     payload p;
     uint64_t offsets[2] = {0};
-    rn_books_init(&books);
+    rn_books_init(&books, &uncounted);
     begin(&p);
     put_ack(&p, 9, 2, 1, 0);
     rn_books_sent(&books, 0, p.bytes, len_of(&p));
@@ -232,7 +261,7 @@ static void garbage_is_harmless(void **state) {
     for (size_t round = 0; round < 20000; round++) {
         rn_books books;
         uint64_t offsets[2] = {0};
-        rn_books_init(&books);
+        rn_books_init(&books, &uncounted);
         random = random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
         size_t len = 1 + (size_t)(random >> 33) % 64;
         uint8_t *bytes = malloc(len);
@@ -254,6 +283,7 @@ int main(void) {
         cmocka_unit_test(old_ranges_give_way_at_the_limit),
         cmocka_unit_test(bytes_beyond_a_gap_are_kept_until_delivered),
         cmocka_unit_test(pieces_are_bounded),
+        cmocka_unit_test(nothing_is_kept_of_streams_that_are_over),
         cmocka_unit_test(peer_ids_come_and_go),
         cmocka_unit_test(handshake_done_is_known_to_have_arrived),
         cmocka_unit_test(what_a_flight_reveals_is_noted),
