@@ -63,7 +63,8 @@ static inline bool rn_budget_may_grow(rn_budget *budget) {
     return false;
 }
 
-/* Of what is counted, `bytes` more (or no more) wait for the peer alone. `budget` may be NULL. */
+/* What a holder has that waits for the peer alone went from `before` to `after` bytes; it is
+ * counted above, too. `budget` may be NULL. */
 static inline void rn_budget_leave(rn_budget *budget, size_t before, size_t after) {
     if (budget != NULL) {
         budget->leaving = budget->leaving - before + after;

@@ -4,7 +4,7 @@
  * with virtual time). Everything above depends on this header alone, so the same code runs on
  * both. All of it belongs to one thread; no function may be called from another thread.
  *
- * Time: `now` is sampled once per turn of the loop and does not change during a callback.
+ * Time: `now` is sampled when the driver calls, and does not change during a callback.
  */
 #ifndef RN_BASE_ENV_H
 #define RN_BASE_ENV_H
@@ -104,11 +104,12 @@ typedef struct rn_env_ops {
     uint64_t (*wall)(rn_env *env);                      /* nanoseconds since 1970-01-01 UTC */
     void (*random)(rn_env *env, void *out, size_t len); /* cryptographic on a real machine */
 
-    /* Opens a socket. RPCNET_ERR_ADDRESS_IN_USE, _PERMISSION, _ADDRESS, _IO, _MEMORY. */
+    /* Opens a socket. RPCNET_ERR_ADDRESS_IN_USE, _PERMISSION, _ADDRESS, _IO, _MEMORY,
+     * _DESCRIPTORS. */
     int (*udp_open)(rn_env *env, const rn_udp_options *options, const rn_udp_handler *handler,
                     void *user, rn_udp **out);
-    /* RPCNET_OK; RPCNET_ERR_AGAIN: nothing was taken, wait for `writable`; RPCNET_ERR_IO: lost,
-     * as the network may lose it. */
+    /* RPCNET_OK; RPCNET_ERR_AGAIN: nothing was taken, wait for `writable`; RPCNET_ERR_IO: it, or a
+     * part of it, is lost, as the network may lose it. */
     int (*udp_send)(rn_udp *udp, const rn_transmit *transmit);
     const rn_address *(*udp_address)(const rn_udp *udp); /* where it is bound */
     void (*udp_close)(rn_udp *udp); /* no callback after this returns; frees `udp` */

@@ -2,8 +2,8 @@
  *
  * One thread runs a loop and everything opened through its env; only rn_loop_wakeup may be called
  * from another thread. One turn of the loop waits for the kernel once and then runs the callbacks
- * of what became ready; every socket gets one bounded batch per turn, so none of them (and no
- * timer) starves.
+ * of what became ready; a socket gives so many datagrams per turn (RN_LOOP_UDP_DATAGRAMS), so none
+ * of them (and no timer) starves.
  *
  * UDP: an IPv6 socket takes IPv6 alone (IPV6_V6ONLY), so "[::]:p" and "0.0.0.0:p" are two sockets
  * and an address has one spelling. Datagrams are never fragmented; one that does not fit the path
@@ -86,10 +86,10 @@ void rn_loop_on_wakeup(rn_loop *loop, rn_loop_wakeup_fn *fn, void *user);
  * after the last call. */
 void rn_loop_wakeup(rn_loop *loop);
 
-/* Calls `fn` in each turn in which the descriptor is readable, until the watch is deleted. The
- * descriptor belongs to the caller (a library's own epoll descriptor, say), is made non-blocking,
- * and must stay open until then. RPCNET_ERR_MEMORY; RPCNET_ERR_IO: it cannot be waited for, or is
- * watched already. */
+/* Calls `fn` in each turn in which the descriptor is readable or has an error, until the watch is
+ * deleted. The descriptor belongs to the caller (a library's own epoll descriptor, say), is made
+ * non-blocking, and must stay open until then. RPCNET_ERR_MEMORY; RPCNET_ERR_IO: it cannot be
+ * waited for, or is watched already. */
 int rn_loop_watch_new(rn_loop_watch **out, rn_loop *loop, int fd, rn_loop_watch_fn *fn, void *user);
 /* No callback any more; inside the callback, too. The descriptor may be closed then. NULL is fine.
  * A watch that still exists when its loop is deleted is deleted with it. */

@@ -93,6 +93,9 @@ static size_t deliver(rn_udp *udp, rn_udp_batch *batch, size_t index) {
     }
     rn_datagram whole = {.local = udp->address, .remote = batch->remotes[index]};
     whole.remote.len = message->msg_namelen;
+    if (rn_address_port(&whole.remote) == 0) {
+        return 1; /* nobody can be answered there: whoever sent this made its address up */
+    }
     size_t segment_size = read_control(message, &whole);
     size_t len = batch->messages[index].msg_len;
     if (segment_size == 0) {

@@ -32,6 +32,15 @@ typedef struct flight {
     bool segmented; /* some message holds several datagrams */
 } flight;
 
+/* How far a transmit has come. */
+typedef struct sending {
+    size_t offset;
+    bool segments;     /* the kernel may cut apart what it gets */
+    bool doubted;      /* it has refused that, and took nothing since */
+    bool told_refused; /* that the port is closed, and took nothing since */
+    bool lost;         /* some datagrams were too long */
+} sending;
+
 static void add_control(control *out, int level, int type, const void *data, size_t len) {
     struct cmsghdr header = {.cmsg_len = CMSG_LEN(len), .cmsg_level = level, .cmsg_type = type};
     assert(out->len + CMSG_SPACE(len) <= CONTROL_BYTES);
@@ -69,9 +78,9 @@ static void build_control(const rn_udp *udp, const rn_transmit *transmit, bool s
 
 /* Cuts what stands behind `offset` into the messages of one system call. */
 static void build_flight(const rn_udp *udp, const rn_transmit *transmit, size_t offset,
-                         flight *out) {
+                         bool segments_allowed, flight *out) {
     size_t piece_bytes = transmit->segment_size;
-    if (udp->gso && transmit->segment_size <= PIECE_BYTES_MAX) {
+    if (segments_allowed && transmit->segment_size <= PIECE_BYTES_MAX) {
         size_t segments = PIECE_BYTES_MAX / transmit->segment_size;
         if (segments > RN_LOOP_UDP_SEGMENTS_MAX) {
             segments = RN_LOOP_UDP_SEGMENTS_MAX;
@@ -79,7 +88,7 @@ static void build_flight(const rn_udp *udp, const rn_transmit *transmit, size_t 
         piece_bytes = segments * transmit->segment_size;
     }
     size_t left = transmit->len - offset;
-    out->segmented = udp->gso && left > transmit->segment_size;
+    out->segmented = segments_allowed && left > transmit->segment_size;
     build_control(udp, transmit, out->segmented, &out->control);
     out->count = 0;
     while (left > 0 && out->count < RN_LOOP_UDP_SEGMENTS_MAX) {
@@ -99,58 +108,77 @@ static void build_flight(const rn_udp *udp, const rn_transmit *transmit, size_t 
     }
 }
 
-/* Is this what a kernel, a network device or a route without segmentation offload says? */
+/* Is this what a kernel, a network device or a route without segmentation offload says? It may have
+ * other reasons for each: a datagram too long for the path, or an address that is none. */
 static bool refuses_segments(int error) {
-    return error == EIO || error == EINVAL || error == ENOPROTOOPT || error == EOPNOTSUPP;
+    return error == EIO || error == EINVAL || error == ENOPROTOOPT || error == EOPNOTSUPP ||
+           error == EMSGSIZE;
+}
+
+/* The kernel took some of the flight. */
+static void note_taken(rn_udp *udp, sending *state, const flight *taken, int count) {
+    for (int i = 0; i < count; i++) {
+        state->offset += taken->spans[i].iov_len;
+    }
+    state->told_refused = false;
+    if (state->doubted) {
+        state->doubted = false;
+        udp->gso = false; /* the same bytes go without segments */
+        RN_DEBUG(udp->loop->env.log, TARGET,
+                 "the system refuses segmentation offload; sending datagrams one by one");
+    }
+}
+
+/* The kernel took none of it. True: go on. */
+static bool note_error(rn_udp *udp, sending *state, const flight *refused, int error) {
+    if (error == EINTR) {
+        return true;
+    }
+    if (refused->segmented && refuses_segments(error)) {
+        state->segments = false;
+        state->doubted = true;
+        return true;
+    }
+    state->doubted = false; /* it was not the segments */
+    if (error == ECONNREFUSED && udp->connected) {
+        udp->refused = true;
+        rn_loop_defer(udp->loop, &udp->hear);
+        if (!state->told_refused) {
+            state->told_refused = true; /* that was the answer to an earlier datagram: try again */
+            return true;
+        }
+    }
+    if (error == EMSGSIZE) {
+        state->offset += refused->spans[0].iov_len; /* the others may be shorter */
+        state->lost = true;
+        RN_TRACE(udp->loop->env.log, TARGET, "len=%zu a datagram is too long for its path",
+                 refused->spans[0].iov_len);
+        return true;
+    }
+    return false;
 }
 
 /* Sends from *offset on and moves it behind what the kernel took. */
 static int send_from(rn_udp *udp, const rn_transmit *transmit, size_t *offset) {
-    bool told_refused = false; /* since the last progress */
-    bool gso_given_up = false; /* in this call */
-    flight next;
-    while (*offset < transmit->len) {
-        build_flight(udp, transmit, *offset, &next);
+    sending state = {.offset = *offset, .segments = udp->gso};
+    int result = RPCNET_OK;
+    while (result == RPCNET_OK && state.offset < transmit->len) {
+        flight next;
+        build_flight(udp, transmit, state.offset, state.segments, &next);
         int taken = sendmmsg(udp->fd, next.messages, next.count, 0);
-        if (taken > 0) {
-            for (int i = 0; i < taken; i++) {
-                *offset += next.spans[i].iov_len;
-            }
-            told_refused = false;
-            continue;
-        }
         int error = errno;
-        if (error == EINTR) {
-            continue;
+        if (taken > 0) {
+            note_taken(udp, &state, &next, taken);
+        } else if (error == EAGAIN || error == EWOULDBLOCK) {
+            result = RPCNET_ERR_AGAIN;
+        } else if (!note_error(udp, &state, &next, error)) {
+            RN_TRACE(udp->loop->env.log, TARGET, "len=%zu error=%s datagrams lost at the socket",
+                     transmit->len - state.offset, strerror(error));
+            result = RPCNET_ERR_IO;
         }
-        if (error == EAGAIN || error == EWOULDBLOCK) {
-            return RPCNET_ERR_AGAIN;
-        }
-        if (next.segmented && refuses_segments(error)) {
-            udp->gso = false;
-            gso_given_up = true;
-            continue;
-        }
-        if (error == ECONNREFUSED && udp->connected) {
-            udp->refused = true;
-            rn_loop_defer(udp->loop, &udp->hear);
-            if (!told_refused) {
-                told_refused = true; /* that was the answer to an earlier datagram: try this one */
-                continue;
-            }
-        }
-        if (error == EMSGSIZE && gso_given_up) {
-            udp->gso = true; /* it was the size that the kernel refused, not the segments */
-        }
-        RN_TRACE(udp->loop->env.log, TARGET, "len=%zu error=%s datagrams lost at the socket",
-                 transmit->len - *offset, strerror(error));
-        return RPCNET_ERR_IO;
     }
-    if (gso_given_up) {
-        RN_DEBUG(udp->loop->env.log, TARGET,
-                 "the system refuses segmentation offload; sending datagrams one by one");
-    }
-    return RPCNET_OK;
+    *offset = state.offset;
+    return result == RPCNET_OK && state.lost ? RPCNET_ERR_IO : result;
 }
 
 static void set_blocked(rn_udp *udp, bool blocked) {

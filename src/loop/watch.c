@@ -14,11 +14,13 @@ struct rn_loop_watch {
 };
 
 static void on_readable(uv_poll_t *handle, int status, int events) {
-    (void)events;
-    /* An error, too: whoever reads finds out which. */
-    (void)status;
     rn_loop_watch *watch = handle->data;
+    (void)events;
     rn_loop_begin_callback(watch->loop);
+    if (status < 0) {
+        /* libuv has stopped watching. Whoever reads finds out what the error is. */
+        uv_poll_start(handle, UV_READABLE, on_readable);
+    }
     watch->fn(watch->user);
 }
 

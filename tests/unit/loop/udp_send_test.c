@@ -112,7 +112,7 @@ static void one_call_when_not_offloaded(void **state) {
 
 static void falls_back_for_good(void **state) {
     (void)state;
-    static const int errors[] = {EIO, EINVAL, ENOPROTOOPT};
+    static const int errors[] = {EIO, EINVAL, ENOPROTOOPT, EOPNOTSUPP, EMSGSIZE};
     for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
         scene *on = scene_new((rn_loop_options){0});
         kernel.segments_error = errors[i];
@@ -126,14 +126,53 @@ static void falls_back_for_good(void **state) {
     }
 }
 
-static void size_is_no_reason_to_fall_back(void **state) {
+static void expect_nine(scene *on) {
+    on->server.count = 0;
+    on->server.stop_at = 9;
+    rn_loop_run(on->at->loop);
+    assert_int_equal(on->server.count, 9);
+    for (size_t i = 0; i < 9; i++) {
+        assert_int_equal(on->server.first_bytes[i], i + 1);
+    }
+}
+
+/* A probe of the path's MTU takes no other datagram with it. */
+static void too_long_a_datagram_is_lost_alone(void **state) {
     (void)state;
-    scene *on = scene_new((rn_loop_options){0});
-    kernel.segments_error = EINVAL;
+    scene *on = scene_new((rn_loop_options){.udp_gso_off = true});
     kernel.error = EMSGSIZE;
     kernel.error_count = 1;
     assert_int_equal(send_ten(on), RPCNET_ERR_IO);
-    kernel.segments_error = 0;
+    expect_nine(on);
+    scene_del(on);
+}
+
+static void size_is_no_reason_to_fall_back(void **state) {
+    (void)state;
+    static const int errors[] = {EINVAL, EMSGSIZE}; /* older and newer kernels */
+    for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
+        scene *on = scene_new((rn_loop_options){0});
+        kernel.segments_error = errors[i];
+        kernel.error = EMSGSIZE;
+        kernel.error_count = 1;
+        assert_int_equal(send_ten(on), RPCNET_ERR_IO);
+        expect_nine(on);
+        kernel.segments_error = 0;
+        assert_int_equal(send_ten(on), RPCNET_OK);
+        assert_int_equal(kernel.segmented_calls, 2);
+        expect_ten(on);
+        scene_del(on);
+    }
+}
+
+/* The kernel itself refuses port 0, with the word that may stand for segments. */
+static void an_address_is_no_reason_to_fall_back(void **state) {
+    (void)state;
+    scene *on = scene_new((rn_loop_options){0});
+    rn_address nobody = *peer_address(&on->server);
+    rn_address_set_port(&nobody, 0);
+    assert_int_equal(peer_send(&on->client, &nobody, on->data, sizeof on->data, 100, 0),
+                     RPCNET_ERR_IO);
     assert_int_equal(send_ten(on), RPCNET_OK);
     assert_int_equal(kernel.segmented_calls, 2);
     expect_ten(on);
@@ -229,7 +268,9 @@ int main(void) {
         cmocka_unit_test(one_call_when_offloaded),
         cmocka_unit_test(one_call_when_not_offloaded),
         cmocka_unit_test(falls_back_for_good),
+        cmocka_unit_test(too_long_a_datagram_is_lost_alone),
         cmocka_unit_test(size_is_no_reason_to_fall_back),
+        cmocka_unit_test(an_address_is_no_reason_to_fall_back),
         cmocka_unit_test(again_then_writable),
         cmocka_unit_test(partial_calls_go_on),
         cmocka_unit_test(rest_follows),

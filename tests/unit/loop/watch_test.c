@@ -37,12 +37,16 @@ static void stop(void *user) {
 }
 
 /* Runs the loop for some more turns. */
-static void run_on(seen *see) {
+static void run_for(seen *see, uint64_t time_ns) {
     rn_timer *timer;
     assert_int_equal(rn_env_timer_new(see->at->env, stop, see, &timer), RPCNET_OK);
-    see->at->env->ops->timer_set(timer, rn_env_now(see->at->env) + RN_MILLISECOND);
+    see->at->env->ops->timer_set(timer, rn_env_now(see->at->env) + time_ns);
     rn_loop_run(see->at->loop);
     see->at->env->ops->timer_del(timer);
+}
+
+static void run_on(seen *see) {
+    run_for(see, RN_MILLISECOND);
 }
 
 static void watch_event(seen *see, fixture *at, unsigned value) {
@@ -103,6 +107,22 @@ static void test_an_epoll_descriptor(void **state) {
     fixture_del(at);
 }
 
+/* libuv watches a descriptor no longer that has an error. */
+static void test_an_error_ends_no_watch(void **state) {
+    (void)state;
+    fixture *at = fixture_new((rn_loop_options){0});
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    close(ends[0]); /* the other one has an error from now on */
+    seen see = {.at = at, .fd = ends[1], .stop_at = 3};
+    assert_int_equal(rn_loop_watch_new(&see.watch, at->loop, see.fd, on_watch, &see), RPCNET_OK);
+    run_for(&see, 10 * RN_SECOND);
+    assert_int_equal(see.calls, 3);
+    rn_loop_watch_del(see.watch);
+    close(see.fd);
+    fixture_del(at);
+}
+
 static void test_what_cannot_be_watched(void **state) {
     (void)state;
     fixture *at = fixture_new((rn_loop_options){0});
@@ -127,7 +147,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_calls_while_readable), cmocka_unit_test(test_deleted_in_its_callback),
         cmocka_unit_test(test_an_epoll_descriptor),  cmocka_unit_test(test_what_cannot_be_watched),
-        cmocka_unit_test(test_left_to_the_loop),
+        cmocka_unit_test(test_left_to_the_loop),     cmocka_unit_test(test_an_error_ends_no_watch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
