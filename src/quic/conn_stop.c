@@ -107,6 +107,8 @@ static bool walk(rn_conn *conn, const uint8_t *payload, size_t len, enum pass pa
         if (pass == BEGIN) {
             stream->seen = stream->received;
         } else if (pass == TAKE) {
+            /* ngtcp2 gives the window of bytes back that it does not tell of. */
+            stream->consumed += stream->seen - stream->received;
             stream->received = stream->seen;
         } else if (frame.offset > stream->seen) {
             return false;
