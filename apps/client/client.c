@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "base/text.h"
 #include "base/units.h"
 #include "common/certs.h"
 #include "base/file.h"
@@ -124,13 +125,15 @@ static void on_state(rpcnet_channel *channel, enum rpcnet_channel_state state,
     if (state == RPCNET_CHANNEL_READY && !client->started) {
         start(client);
     } else if (state == RPCNET_CHANNEL_IDLE && !client->finishing) {
-        RN_INFO(program->log, program->target, "err=%s director drains; streams go on", text);
+        RN_INFO(program->log, program->target, "err=%s director drains; streams go on",
+                RN_TEXT_QUOTE(rn_bytes_text(text)));
     } else if (state == RPCNET_CHANNEL_WAITING && client->started && !client->finishing) {
-        RN_ERROR(program->log, program->target, "err=%s connection to director lost", text);
+        RN_ERROR(program->log, program->target, "err=%s connection to director lost",
+                 RN_TEXT_QUOTE(rn_bytes_text(text)));
     } else if (state == RPCNET_CHANNEL_WAITING && !client->started) {
         snprintf(client->trouble, sizeof client->trouble, "%s", text);
         RN_DEBUG(program->log, program->target, "target=%s err=%s cannot connect; trying again",
-                 client->config.target, text);
+                 client->config.target, RN_TEXT_QUOTE(rn_bytes_text(text)));
         give_up_if_hopeless(client, loss, text);
     }
 }

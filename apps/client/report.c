@@ -93,8 +93,8 @@ static void write_line(rn_report *report, const char *tag, const rn_report_place
     char connection[SHOWN_MAX];
     char worker[SHOWN_MAX];
     char line[4 * SHOWN_MAX];
-    rn_text_escape(rn_bytes_text(place->connection), connection, sizeof connection);
-    rn_text_escape(rn_bytes_text(place->worker), worker, sizeof worker);
+    rn_text_value(rn_bytes_text(place->connection), connection, sizeof connection);
+    rn_text_value(rn_bytes_text(place->worker), worker, sizeof worker);
     int len = snprintf(line, sizeof line, "[%s] connection=%s worker=%s stream=%" PRIu64 "%s\n",
                        tag, connection, worker, place->stream, rest);
     if (len > 0 && (size_t)len < sizeof line) {
@@ -232,7 +232,8 @@ static void summary_text(rn_report *report, const rpcnet_channel_stats *stats, b
         const rn_report_swap *swap = &report->swaps[i];
         fprintf(report->info,
                 "[swap] stream=%" PRIu64 " %s → %s reason=%s gap=%.1fms seq=%" PRIu64 " %s\n",
-                swap->stream, swap->from, swap->to, rn_swap_reason_name(swap->reason),
+                swap->stream, RN_TEXT_VALUE(rn_bytes_text(swap->from)),
+                RN_TEXT_VALUE(rn_bytes_text(swap->to)), rn_swap_reason_name(swap->reason),
                 milliseconds(swap->gap_ns), swap->sequence, swap->message);
     }
     if (report->swap_count > report->swap_kept) {

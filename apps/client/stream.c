@@ -10,6 +10,10 @@
 
 enum { PROMPT_SHOWN_MAX = 512 };
 
+/* For the log; both are what the worker says. */
+#define CONNECTION_OF(stream) RN_TEXT_VALUE(rn_bytes_text((stream)->connection_id))
+#define WORKER_OF(stream) RN_TEXT_VALUE(rn_bytes_text((stream)->worker))
+
 static rn_bytes text_of(const char *text) {
     return rn_bytes_text(text != NULL ? text : "");
 }
@@ -19,25 +23,10 @@ static rn_report_place place_of(const rn_client_stream *stream) {
         .connection = stream->connection_id, .worker = stream->worker, .stream = stream->stream_id};
 }
 
-/* A text in quotes as a debugger shows it. */
-static void quote(const char *text, char *out, size_t size) {
-    size_t len = 0;
-    out[len++] = '"';
-    for (; *text != '\0' && len + 4 < size; text++) {
-        if (*text == '"' || *text == '\\') {
-            out[len++] = '\\';
-        }
-        out[len++] = *text;
-    }
-    out[len++] = '"';
-    out[len] = '\0';
-}
-
 static void take_swap(rn_client_stream *stream, const ConnectionSwap__Swap *swap,
                       const char *worker) {
     rn_client *client = stream->client;
     rn_report_swap record = {.stream = stream->stream_id};
-    char quoted[2 * RN_SWAP_SENTENCE_SIZE];
     if (swap != NULL) {
         record.reason = (uint32_t)swap->reason;
         rn_sentence_copy(record.from, sizeof record.from, text_of(swap->previous_worker));
@@ -54,9 +43,9 @@ static void take_swap(rn_client_stream *stream, const ConnectionSwap__Swap *swap
     if (stream->last_ns > 0) {
         record.gap_ns = rpcnet_now(client->program.env) - stream->last_ns;
     }
-    quote(record.message, quoted, sizeof quoted);
     RN_INFO(client->program.log, client->program.target,
-            "stream ended; requesting another worker err=StreamError(%s)", quoted);
+            "stream ended; requesting another worker err=StreamError(%s)",
+            RN_TEXT_QUOTE(rn_bytes_text(record.message)));
     stream->swap = rn_report_add_swap(&client->report, &record);
     stream->swapping = true;
 }
@@ -74,7 +63,7 @@ static void take_connected(rn_client_stream *stream, const ConnectionSwap__Conne
     memcpy(stream->worker, worker, sizeof stream->worker);
     RN_INFO(client->program.log, client->program.target,
             "connection.id=%s worker=%s stream.id=%" PRIu64 " worker assigned to stream",
-            stream->connection_id, stream->worker, stream->stream_id);
+            CONNECTION_OF(stream), WORKER_OF(stream), stream->stream_id);
     rn_report_place place = place_of(stream);
     rn_report_connected(&client->report, &place);
 }
@@ -89,7 +78,7 @@ static void log_disorder(const rn_client_stream *stream, uint64_t sequence,
     const rn_client *client = stream->client;
     RN_ERROR(client->program.log, client->program.target,
              "connection.id=%s worker=%s stream.id=%" PRIu64 " sequence=%" PRIu64 " %s",
-             stream->connection_id, stream->worker, stream->stream_id, sequence, texts[verdict]);
+             CONNECTION_OF(stream), WORKER_OF(stream), stream->stream_id, sequence, texts[verdict]);
 }
 
 static void take_token(rn_client_stream *stream, const ConnectionSwap__Token *token) {
@@ -108,7 +97,7 @@ static void take_token(rn_client_stream *stream, const ConnectionSwap__Token *to
     enum rn_sequence_verdict verdict = rn_sequence_take(&stream->sequence, token->sequence);
     RN_INFO(client->program.log, client->program.target,
             "connection.id=%s worker=%s stream.id=%" PRIu64 " sequence=%" PRIu64 " received token",
-            stream->connection_id, stream->worker, stream->stream_id, token->sequence);
+            CONNECTION_OF(stream), WORKER_OF(stream), stream->stream_id, token->sequence);
     if (verdict != RN_SEQUENCE_GOOD) {
         log_disorder(stream, token->sequence, verdict);
     }
@@ -163,12 +152,13 @@ static void on_status(rpcnet_call *call, int code, const char *message,
     if (good || asked) {
         RN_INFO(client->program.log, client->program.target,
                 "connection.id=%s stream.id=%" PRIu64 " code=%s stream finished",
-                stream->connection_id, stream->stream_id, rpcnet_grpc_code_name(code));
+                CONNECTION_OF(stream), stream->stream_id, rpcnet_grpc_code_name(code));
     } else {
         RN_ERROR(client->program.log, client->program.target,
                  "connection.id=%s stream.id=%" PRIu64 " code=%s err=%s stream failed",
-                 stream->connection_id, stream->stream_id, rpcnet_grpc_code_name(code),
-                 code == RPCNET_GRPC_OK ? "it ended before its last token" : message);
+                 CONNECTION_OF(stream), stream->stream_id, rpcnet_grpc_code_name(code),
+                 RN_TEXT_QUOTE(rn_bytes_text(
+                     code == RPCNET_GRPC_OK ? "it ended before its last token" : message)));
     }
     rpcnet_call_del(call);
     stream->call = NULL;
@@ -211,7 +201,7 @@ void rn_client_stream_start(rn_client_stream *stream) {
     }
     if (result != RPCNET_OK) {
         RN_ERROR(client->program.log, client->program.target, "err=%s stream could not be opened",
-                 rpcnet_strerror(result));
+                 RN_TEXT_QUOTE(rn_bytes_text(rpcnet_strerror(result))));
         rpcnet_call_del(stream->call);
         stream->call = NULL;
         rn_client_stream_over(stream, true);

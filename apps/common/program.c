@@ -212,7 +212,8 @@ static int fail_line(rn_program *program, int exit_code, const char *line) {
     rn_text_escape(rn_bytes_text(line), shown, sizeof shown - 1);
     if (program->reloading) {
         RN_ERROR(program->log, program->target, "err=%s not reloaded; all stays as it was",
-                 shown + strlen(program->spec->settings->program) + strlen(": "));
+                 RN_TEXT_QUOTE(rn_bytes_text(line + strlen(program->spec->settings->program) +
+                                             strlen(": "))));
         return RPCNET_ERR_STATE;
     }
     size_t len = strlen(shown);

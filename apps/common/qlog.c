@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/text.h"
+
 enum { NAME_MAX_BYTES = 128, CLOSED = -1 };
 
 struct rn_qlog {
@@ -48,8 +50,8 @@ static void close_file(record *r) {
 }
 
 static void give_up(record *r, const char *why) {
-    RN_WARN(r->env->log, r->qlog->target, "file=%s bytes=%llu err=\"%s\" qlog ends early", r->name,
-            (unsigned long long)r->written, why);
+    RN_WARN(r->env->log, r->qlog->target, "file=%s bytes=%llu err=%s qlog ends early", r->name,
+            (unsigned long long)r->written, RN_TEXT_QUOTE(rn_bytes_text(why)));
     r->qlog->cut++;
     close_file(r);
 }
@@ -140,8 +142,8 @@ static void name_file(record *r, rn_bytes id, bool server) {
 static void tell_missing(rn_qlog *qlog, rn_env *env, const char *why) {
     uint64_t n = ++qlog->missing;
     if ((n & (n - 1)) == 0) {
-        RN_WARN(env->log, qlog->target, "connections=%llu err=\"%s\" connection without qlog",
-                (unsigned long long)n, why);
+        RN_WARN(env->log, qlog->target, "connections=%llu err=%s connection without qlog",
+                (unsigned long long)n, RN_TEXT_QUOTE(rn_bytes_text(why)));
     }
 }
 

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/text.h"
+
 enum { BACKLOG = 128 };
 
 /* When descriptors or memory are out: how long nobody is listened to. */
@@ -85,7 +87,7 @@ static enum MHD_Result respond_with_page(const rn_sight *sight, struct MHD_Conne
     int status = found->fill(&body, found->user);
     if (status < 0) {
         RN_WARN(sight->program->log, sight->program->target, "path=%s err=%s page cannot be made",
-                found->path, rpcnet_strerror(status));
+                found->path, RN_TEXT_QUOTE(rn_bytes_text(rpcnet_strerror(status))));
         rn_buffer_clear(&body);
         status = MHD_HTTP_INTERNAL_SERVER_ERROR;
     }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "worker/worker.h"
 
 static void on_message(rpcnet_call *call, const void *data, size_t len, void *user) {
@@ -67,7 +68,7 @@ void rn_task_generate(rpcnet_server *server, rpcnet_call *call, void *user) {
         strcmp(peer.identity, RN_ROLE_CLIENT) != 0) {
         RN_WARN(worker->program.log, worker->program.target,
                 "worker=%s peer=%s identity=%s only a director or a client of the cluster may call",
-                worker->config.label, peer.address, peer.identity);
+                worker->config.label, peer.address, RN_TEXT_VALUE(rn_bytes_text(peer.identity)));
         rpcnet_call_finish(call, RPCNET_GRPC_PERMISSION_DENIED,
                            "only a director or a client of the cluster may call a worker", NULL);
         rpcnet_call_del(call);

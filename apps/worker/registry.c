@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/text.h"
 #include "common/cluster.h"
 #include "common/message.h"
 #include "connection_swap.pb-c.h"
@@ -100,7 +101,7 @@ static void on_command(rpcnet_call *call, const void *data, size_t len, void *us
         command->command_case == CONNECTION_SWAP__DIRECTOR_COMMAND__COMMAND_GOODBYE) {
         RN_INFO(worker->program.log, worker->program.target,
                 "worker=%s reason=%s director shuts down", worker->config.label,
-                command->goodbye->reason);
+                RN_TEXT_QUOTE(rn_bytes_text(command->goodbye->reason)));
     }
     connection_swap__director_command__free_unpacked(command, NULL);
 }
@@ -116,7 +117,7 @@ static void on_report_status(rpcnet_call *call, int code, const char *message,
         RN_LOG(worker->program.log, level, worker->program.target,
                "worker=%s director=%s code=%s err=%s registration lost; registering again",
                worker->config.label, worker->config.director_mgmt_addr, rpcnet_grpc_code_name(code),
-               message);
+               RN_TEXT_QUOTE(rn_bytes_text(message)));
     }
     lost(registry, &registry->report);
 }
@@ -177,8 +178,8 @@ static bool label_is_taken(rn_registry *registry, const char *message) {
         registry->backoff_ns = BACKOFF_MIN_MS * RN_MILLISECOND;
         RN_WARN(worker->program.log, worker->program.target,
                 "worker=%s director=%s err=%s the label is taken; trying again for %d s",
-                worker->config.label, worker->config.director_mgmt_addr, message,
-                LABEL_RETRY_MS / 1000);
+                worker->config.label, worker->config.director_mgmt_addr,
+                RN_TEXT_QUOTE(rn_bytes_text(message)), LABEL_RETRY_MS / 1000);
     }
     if (now - registry->taken_ns < LABEL_RETRY_MS * RN_MILLISECOND) {
         return true;
@@ -207,7 +208,7 @@ static void on_register_status(rpcnet_call *call, int code, const char *message,
         RN_LOG(worker->program.log, level, worker->program.target,
                "worker=%s director=%s code=%s err=%s registration failed; trying again",
                worker->config.label, worker->config.director_mgmt_addr, rpcnet_grpc_code_name(code),
-               message);
+               RN_TEXT_QUOTE(rn_bytes_text(message)));
     }
     lost(registry, &registry->registering);
 }
@@ -281,7 +282,8 @@ static void on_state(rpcnet_channel *channel, enum rpcnet_channel_state state,
         enum rn_log_level level = complaint(registry, COMPLAINT_UNREACHABLE);
         RN_LOG(worker->program.log, level, worker->program.target,
                "worker=%s director=%s err=%s cannot reach director; trying again%s",
-               worker->config.label, worker->config.director_mgmt_addr, text, hint(loss));
+               worker->config.label, worker->config.director_mgmt_addr,
+               RN_TEXT_QUOTE(rn_bytes_text(text)), hint(loss));
     }
 }
 

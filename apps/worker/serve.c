@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "base/text.h"
 #include "swap/assignment.h"
 #include "worker/worker.h"
 
@@ -279,7 +280,7 @@ void rn_task_serve(rpcnet_server *server, rpcnet_call *call, void *user) {
     if (strcmp(peer.identity, RN_ROLE_DIRECTOR) != 0) {
         RN_WARN(worker->program.log, worker->program.target,
                 "worker=%s peer=%s identity=%s only a director may hand streams over",
-                worker->config.label, peer.address, peer.identity);
+                worker->config.label, peer.address, RN_TEXT_VALUE(rn_bytes_text(peer.identity)));
         rpcnet_call_finish(call, RPCNET_GRPC_PERMISSION_DENIED, "only a director may call Serve",
                            NULL);
         rpcnet_call_del(call);

@@ -5,7 +5,9 @@
  * A log is an object (no globals); where lines go and what the time is comes from its creator.
  * Messages are printf-formatted as `key=value … message`. What could break or forge a line when it
  * came from a peer (C0, DEL and C1 controls, line separators and direction marks, bytes that are no
- * UTF-8) is escaped as \xNN before the line is written, so one message is always one line.
+ * UTF-8) is escaped as \xNN before the line is written, so one message is always one line. A value
+ * that came from elsewhere goes through RN_TEXT_QUOTE or RN_TEXT_VALUE (base/text.h): it could look
+ * like more keys.
  *
  * The filter is a list of directives separated by commas: `level`, `target` (everything of it) or
  * `target=level`, with the levels off, error, warn, info, debug and trace in any case. A directive

@@ -98,11 +98,13 @@ static bool is_plain_word(rn_bytes bytes, size_t size) {
 }
 
 const char *rn_text_value(rn_bytes bytes, char *out, size_t size) {
+    return is_plain_word(bytes, size) ? rn_text_escape(bytes, out, size)
+                                      : rn_text_quote(bytes, out, size);
+}
+
+const char *rn_text_quote(rn_bytes bytes, char *out, size_t size) {
     static const char ending[] = "…\"";
     assert(size > sizeof ending);
-    if (is_plain_word(bytes, size)) {
-        return rn_text_escape(bytes, out, size);
-    }
     size_t len = 0;
     size_t cut = 1; /* where the ending would go */
     out[len++] = '"';

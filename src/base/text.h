@@ -21,11 +21,19 @@ size_t rn_text_piece(rn_bytes bytes, char out[RN_TEXT_PIECE_MAX], size_t *out_le
  * `size` >= 4. Returns `out`. */
 const char *rn_text_escape(rn_bytes bytes, char *out, size_t size);
 
-/* Writes `bytes` as the value of a `key=value` on a log line, so that it cannot pass for more keys.
- * A plain word, which has no space, '=', '"' or backslash and nothing to escape, is written as it
- * is; all else, and nothing, in double quotes, with a backslash before '"' and before a backslash.
- * What does not fit is cut and ends in "…". `size` >= 6. Returns `out`. */
+/* For the value of a `key=value` on a log line, so that it cannot pass for more keys: writes
+ * `bytes` in double quotes, with a backslash before '"' and before a backslash, else as
+ * rn_text_escape does. What does not fit is cut and ends in "…\"". `size` >= 6. Returns `out`. */
+const char *rn_text_quote(rn_bytes bytes, char *out, size_t size);
+
+/* The same without quotes for a plain word, which has no space, '=', '"' or backslash and nothing
+ * to escape; one that is cut ends in "…". */
 const char *rn_text_value(rn_bytes bytes, char *out, size_t size);
+
+/* Both as an argument of a log line. The text is gone at the end of the enclosing block. */
+enum { RN_TEXT_SHOWN_MAX = 1280 };
+#define RN_TEXT_QUOTE(bytes) rn_text_quote(bytes, (char[RN_TEXT_SHOWN_MAX]){0}, RN_TEXT_SHOWN_MAX)
+#define RN_TEXT_VALUE(bytes) rn_text_value(bytes, (char[RN_TEXT_SHOWN_MAX]){0}, RN_TEXT_SHOWN_MAX)
 
 bool rn_text_is_utf8(rn_bytes bytes);
 

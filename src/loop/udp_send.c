@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/text.h"
 #include "loop/internal.h"
 #include "rpcnet/error.h"
 
@@ -172,8 +173,8 @@ static int send_from(rn_udp *udp, const rn_transmit *transmit, size_t *offset) {
         } else if (error == EAGAIN || error == EWOULDBLOCK) {
             result = RPCNET_ERR_AGAIN;
         } else if (!note_error(udp, &state, &next, error)) {
-            RN_TRACE(udp->loop->env.log, TARGET, "len=%zu error=%s datagrams lost at the socket",
-                     transmit->len - state.offset, strerror(error));
+            RN_TRACE(udp->loop->env.log, TARGET, "len=%zu err=%s datagrams lost at the socket",
+                     transmit->len - state.offset, RN_TEXT_QUOTE(rn_bytes_text(strerror(error))));
             result = RPCNET_ERR_IO;
         }
     }

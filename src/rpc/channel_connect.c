@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/text.h"
 #include "rpc/internal.h"
 
 #define SWEEP_INTERVAL (100 * RN_MILLISECOND)
@@ -37,8 +38,8 @@ static uint64_t next_delay(rpcnet_channel *channel) {
 static void lost(rpcnet_channel *channel, bool established, enum rpcnet_loss loss,
                  const char *text) {
     rn_channel_enter(channel);
-    RN_DEBUG(channel->env->log, log_target, "target=%s failures=%u lost: %s", channel->target,
-             channel->failures, text);
+    RN_DEBUG(channel->env->log, log_target, "target=%s failures=%u err=%s connection lost",
+             channel->target, channel->failures, RN_TEXT_QUOTE(rn_bytes_text(text)));
     channel->failures++;
     if (!channel->deleted && channel->reconnect) {
         channel->env->ops->timer_set(channel->timer,

@@ -43,7 +43,7 @@ class BothGone(DisturbedTest):
         expected = self.reference(*REQUEST, streams=STREAMS)
         workers, client = self.start("--park-timeout", "2s")
         self.assertEqual(client.wait(), 1)
-        self.assertEqual(sum("code=UNAVAILABLE err=no worker took the stream within 2000 ms stream "
+        self.assertEqual(sum("code=UNAVAILABLE err=\"no worker took the stream within 2000 ms\" stream "
                              "failed" in line for line in client.err.lines), STREAMS)
         summary = client.summary()
         self.assertEqual((summary["streams_failed"], summary["lost"], summary["duplicated"],

@@ -67,7 +67,7 @@ class DirectorDrain(DisturbedTest):
         for n in (1, 2):
             self.assert_beginning(endless.text(n), expected[n - 1])
         self.assertEqual(director.wait(), 0)
-        worker.wait_for(r"reason=the director shuts down director shuts down$")
+        worker.wait_for(r"reason=\"the director shuts down\" director shuts down$")
         self.cluster.end()
 
     def test_nothing_to_wait_for(self):

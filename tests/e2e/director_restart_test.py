@@ -66,7 +66,7 @@ class DirectorRestart(ClusterTest):
         director.signal(signal.SIGTERM)
         self.assertEqual(director.wait(), 0)
         self.assertTrue(director.find(r"swaps\.total=0 director stopped$"))
-        worker.wait_for(r"reason=the director shuts down director shuts down$")
+        worker.wait_for(r"reason=\"the director shuts down\" director shuts down$")
         said = worker.said()
         self.cluster.director_again()
         worker.wait_for(r"registered with director$", said)

@@ -80,7 +80,7 @@ class Exhausted(ClusterTest):
         # Files cannot be read anew.
         start = director.said()
         director.signal(signal.SIGHUP)
-        director.wait_for(rf"ERROR .*{SAYS} not reloaded; all stays as it was$", start)
+        director.wait_for(rf"ERROR .*{SAYS}\" not reloaded; all stays as it was$", start)
         # A page has to wait; nobody spins meanwhile.
         waiting = socket.create_connection(at, timeout=60)
         waiting.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")

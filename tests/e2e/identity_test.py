@@ -90,7 +90,7 @@ class Identity(ClusterTest):
 
         # Neither with another worker's.
         client = self.cluster.start_client(*REQUEST, *role, *pair("worker-b"), target=worker.user)
-        self.assert_refused(client, r"code=PERMISSION_DENIED err=only a director or a client of "
+        self.assert_refused(client, r"code=PERMISSION_DENIED err=\"only a director or a client of "
                                     r"the cluster may call a worker")
         self.assertIsNone(worker.find("accepted direct call"))
 

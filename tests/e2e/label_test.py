@@ -16,8 +16,8 @@ class Label(ClusterTest):
         self.assertEqual(second.wait(), 1)
         taken = [line for line in second.err.lines if "the label is taken" in line]
         self.assertEqual(len(taken), 1, taken)
-        self.assertRegex(taken[0], r"WARN worker\] worker=worker-a director=\S+ err=a live worker "
-                                   r"at another address has this label the label is taken; trying "
+        self.assertRegex(taken[0], r"WARN worker\] worker=worker-a director=\S+ err=\"a live worker "
+                                   r"at another address has this label\" the label is taken; trying "
                                    r"again for 3 s$")
         self.assertRegex(second.err.lines[-1],
                          r"^worker: --label: the director at \S+ does not take another worker-a: a "

@@ -24,8 +24,8 @@ class Poison(DisturbedTest):
             worker.killed = True  # it is meant to die
         bad = self.cluster.start_client("--prompt", POISON, "--tokens", "10")
         self.assertEqual(bad.wait(), 1)
-        self.assertTrue(bad.find(r"code=UNAVAILABLE err=3 workers in a row were lost without "
-                                 r"progress, the last one: worker-[bcd] was killed stream failed$"))
+        self.assertTrue(bad.find(r"code=UNAVAILABLE err=\"3 workers in a row were lost without "
+                                 r"progress, the last one: worker-[bcd] was killed\" stream failed$"))
         for worker in others:
             self.assertEqual(worker.wait(), -signal.SIGABRT)
             self.assertTrue(worker.find("dying of the prompt, as told$"))
@@ -94,7 +94,7 @@ class Poison(DisturbedTest):
         self.cluster.start_worker("worker-b", "--fail-after", "300ms", *PACE)
         client = self.cluster.start_client("--tokens", "0")
         self.assertEqual(client.wait(), 1)
-        self.assertTrue(client.find(r"code=UNAVAILABLE err=1 workers? .*simulated failure stream "
+        self.assertTrue(client.find(r"code=UNAVAILABLE err=\"1 workers? .*simulated failure\" stream "
                                     r"failed$"))
         self.assertEqual(self.metrics()['streams_ended_total{end="attempts"}'], 1)
         self.print_suspicions()

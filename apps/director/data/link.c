@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/text.h"
 #include "common/cluster.h"
 #include "director/data/data.h"
 #include "rpcnet/error.h"
@@ -101,7 +102,8 @@ static void probes_ended(rpcnet_call *call, int code, const char *message,
     rn_link *link = user;
     (void)trailers;
     RN_DEBUG(link->data->env->log, target, "worker.label=%s code=%s err=%s probe channel ended",
-             link->worker.label, rpcnet_grpc_code_name(code), message);
+             link->worker.label, rpcnet_grpc_code_name(code),
+             RN_TEXT_QUOTE(rn_bytes_text(message)));
     link->probes = NULL;
     rpcnet_call_del(call);
 }
@@ -200,10 +202,10 @@ static void channel_changed(rpcnet_channel *channel, enum rpcnet_channel_state s
     link->lost = true;
     if (first && loss == RPCNET_LOSS_PEER) {
         RN_INFO(data->env->log, target, "worker.addr=%s worker.label=%s err=%s worker closed link",
-                link->worker.user_addr, link->worker.label, text);
+                link->worker.user_addr, link->worker.label, RN_TEXT_QUOTE(rn_bytes_text(text)));
     } else if (first) {
         RN_WARN(data->env->log, target, "worker.addr=%s worker.label=%s err=%s worker link lost",
-                link->worker.user_addr, link->worker.label, text);
+                link->worker.user_addr, link->worker.label, RN_TEXT_QUOTE(rn_bytes_text(text)));
     }
     if (loss != RPCNET_LOSS_PEER) {
         /* After a goodbye its streams end one by one: handed back, finished, or cut. */

@@ -39,7 +39,7 @@ void rn_log_opened(const rn_relay *relay) {
                 relay->prompt[0] != '\0' ? relay->prompt : "-");
     } else {
         RN_INFO(log, target, STREAM "method=%s client opened stream", STREAM_OF(relay),
-                rpcnet_call_path(relay->client));
+                RN_TEXT_VALUE(rn_bytes_text(rpcnet_call_path(relay->client))));
     }
 }
 
@@ -56,17 +56,15 @@ void rn_log_lost(const rn_relay *relay, const rn_link *link, const rn_swap_actio
     if (link == NULL) {
         return;
     }
-    char why[RN_SWAP_SENTENCE_SIZE];
-    rn_text_escape(action->message, why, sizeof why);
     if (action->refused) {
-        RN_INFO(log, target, STREAM WORKER "err=\"%s\" worker refused stream", STREAM_OF(relay),
-                WORKER_OF(link), why);
+        RN_INFO(log, target, STREAM WORKER "err=%s worker refused stream", STREAM_OF(relay),
+                WORKER_OF(link), RN_TEXT_QUOTE(action->message));
         return;
     }
     RN_WARN(log, target, STREAM WORKER "worker stream ended with error", STREAM_OF(relay),
             WORKER_OF(link));
-    RN_INFO(log, target, STREAM "reason=%s err=\"%s\" worker lost", STREAM_OF(relay),
-            rn_swap_reason_name(action->lost), why);
+    RN_INFO(log, target, STREAM "reason=%s err=%s worker lost", STREAM_OF(relay),
+            rn_swap_reason_name(action->lost), RN_TEXT_QUOTE(action->message));
     if (action->kind != RN_SWAP_END) {
         RN_INFO(log, target, STREAM "asking client to retry on next worker", STREAM_OF(relay));
     }
@@ -83,9 +81,8 @@ void rn_log_flows(const rn_relay *relay, const rn_link *link) {
 }
 
 void rn_log_ended(const rn_relay *relay, const rn_swap_action *action) {
-    char why[RN_SWAP_SENTENCE_SIZE];
-    rn_text_escape(action->message, why, sizeof why);
-    RN_INFO(relay->data->env->log, target, STREAM "code=%s messages=%llu err=\"%s\" stream ended",
+    RN_INFO(relay->data->env->log, target, STREAM "code=%s messages=%llu err=%s stream ended",
             STREAM_OF(relay), rpcnet_grpc_code_name((int)action->code),
-            (unsigned long long)(relay->swap.journal.next - RN_SEQUENCE_FIRST), why);
+            (unsigned long long)(relay->swap.journal.next - RN_SEQUENCE_FIRST),
+            RN_TEXT_QUOTE(action->message));
 }

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "director/data/relay_internal.h"
 #include "rpcnet/error.h"
 #include "swap/assignment.h"
@@ -121,7 +122,7 @@ static void on_status(rpcnet_call *call, int code, const char *message,
     RN_DEBUG(relay->data->env->log, "connection_swap::director",
              "stream.id=%llu connection.id=%s code=%s err=%s worker call ended",
              (unsigned long long)relay->stream_id, relay->connection_id,
-             rpcnet_grpc_code_name(code), message);
+             rpcnet_grpc_code_name(code), RN_TEXT_QUOTE(rn_bytes_text(message)));
     rn_env_defer(relay->data->env, &relay->call_lost);
 }
 

@@ -128,7 +128,32 @@ static void test_escapes(void **state) {
     rn_report_init(&report, RN_PRINT_LOG, p.file, p.file);
     rn_report_token(&report, &evil, 1, "\r\xff", 1, true);
     rn_report_fini(&report);
-    paper_is(&p, "[token] connection=c\\x0a[token] worker=\\x1b[2J stream=9 seq=1 \\x0d\\xff\n");
+    paper_is(
+        &p, "[token] connection=\"c\\x0a[token]\" worker=\"\\x1b[2J\" stream=9 seq=1 \\x0d\\xff\n");
+}
+
+/* Labels that would like to be more keys. */
+static void test_forged(void **state) {
+    (void)state;
+    const rn_report_place evil = {.connection = "c seq=7", .worker = "w\" seq=8", .stream = 9};
+    const rn_report_swap swap = {.stream = 1,
+                                 .reason = RN_SWAP_KILLED,
+                                 .from = "a reason=none",
+                                 .to = "b\"",
+                                 .message = "!"};
+    const rpcnet_channel_stats stats = {0};
+    rn_report report;
+    paper p;
+    open_paper(&p);
+    rn_report_init(&report, RN_PRINT_LOG, p.file, p.file);
+    rn_report_connected(&report, &evil);
+    rn_report_add_swap(&report, &swap);
+    rn_report_summary(&report, &stats, false);
+    rn_report_fini(&report);
+    paper_is(&p, "[connected] connection=\"c seq=7\" worker=\"w\\\" seq=8\" stream=9\n"
+                 "[swap] stream=1 \"a reason=none\" → \"b\\\"\" reason=killed gap=0.0ms seq=0 !\n"
+                 "[summary] tokens=0 lost=0 duplicated=0 reordered=0 swaps=1 connections=0 "
+                 "handshakes=0 streams=0 failed=0\n");
 }
 
 static void test_swap_limit(void **state) {
@@ -203,10 +228,11 @@ static void test_whole_lines(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_log),        cmocka_unit_test(test_text),
-        cmocka_unit_test(test_json),       cmocka_unit_test(test_escapes),
-        cmocka_unit_test(test_swap_limit), cmocka_unit_test(test_clean),
-        cmocka_unit_test(test_full_disk),  cmocka_unit_test(test_whole_lines),
+        cmocka_unit_test(test_log),         cmocka_unit_test(test_text),
+        cmocka_unit_test(test_json),        cmocka_unit_test(test_escapes),
+        cmocka_unit_test(test_forged),      cmocka_unit_test(test_swap_limit),
+        cmocka_unit_test(test_clean),       cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_whole_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -62,8 +62,8 @@ static void test_registers_again(void **state) {
     fixture *f = *state;
     rpcnet_channel *channel = &fake_world_get()->channel;
     set_state(channel, RPCNET_CHANNEL_WAITING);
-    assert_true(logged(f, "WARN worker] worker=worker-a director=127.0.0.1:61001 err=port "
-                          "unreachable cannot reach director; trying again"));
+    assert_true(logged(f, "WARN worker] worker=worker-a director=127.0.0.1:61001 err=\"port "
+                          "unreachable\" cannot reach director; trying again"));
     set_state(channel, RPCNET_CHANNEL_READY);
     answer(channel->calls[0], RPCNET_GRPC_UNAVAILABLE); /* it does not want us yet */
     assert_int_equal(channel->call_count, 1);
@@ -88,6 +88,17 @@ static void test_registers_again(void **state) {
     assert_int_equal(channel->call_count, 6);
 }
 
+/* What the director says is the value of one key, whatever it is. */
+static void test_reasons_are_quoted(void **state) {
+    fixture *f = *state;
+    rpcnet_channel *channel = &fake_world_get()->channel;
+    set_state(channel, RPCNET_CHANNEL_READY);
+    rpcnet_call *call = channel->calls[0];
+    call->callbacks->on_status(call, RPCNET_GRPC_INTERNAL, "x\" code=OK err=\"y", NULL, call->user);
+    assert_true(logged(f, "director=127.0.0.1:61001 code=INTERNAL err=\"x\\\" code=OK err=\\\"y\" "
+                          "registration failed; trying again\n"));
+}
+
 /* A director that takes each registration back at once, as when it cannot reach the worker. */
 static void test_a_short_registration_is_none(void **state) {
     static const unsigned waits_ms[] = {100, 200, 400, 800, 1600, 2000};
@@ -106,7 +117,7 @@ static void test_a_short_registration_is_none(void **state) {
         fake_env_advance(&f->env, 1);
     }
     static const char said[] = "WARN worker] worker=worker-a director=127.0.0.1:61001 code=ABORTED "
-                               "err=nobody is there registration lost; registering again\n";
+                               "err=\"nobody is there\" registration lost; registering again\n";
     assert_true(logged(f, said));
     const char *first = strstr((const char *)f->log.data, said);
     assert_null(strstr(first + strlen(said), "registration lost"));
@@ -175,6 +186,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_registration, setup, teardown),
         cmocka_unit_test_setup_teardown(test_registers_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_reasons_are_quoted, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_short_registration_is_none, setup, teardown),
         cmocka_unit_test_setup_teardown(test_label_is_taken, setup, teardown),
         cmocka_unit_test_setup_teardown(test_label_becomes_free, setup, teardown),

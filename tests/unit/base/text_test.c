@@ -1,5 +1,6 @@
 /* Tests of base/text: what is escaped, where text is cut, distances of names. */
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -102,6 +103,47 @@ static void test_values(void **state) {
     }
 }
 
+static void test_quotes(void **state) {
+    (void)state;
+    static const struct {
+        const char *in;
+        size_t size;
+        const char *out;
+    } quotes[] = {
+        {"full", 64, "\"full\""},
+        {"", 6, "\"\""},
+        {"x\" code=OK err=\"y", 64, "\"x\\\" code=OK err=\\\"y\""},
+        {"x\\", 64, "\"x\\\\\""},
+        {"\n\\x0a", 64, "\"\\x0a\\\\x0a\""},
+        /* one below its length, and as long as may be */
+        {"abcd", 6, "\"…\""},
+        {"abcd", 7, "\"abcd\""},
+        {"abc\"", 7, "\"a…\""},
+        {"abc\"", 8, "\"abc\\\"\""},
+    };
+    for (size_t i = 0; i < sizeof quotes / sizeof quotes[0]; i++) {
+        char out[66];
+        memset(out, 'Z', sizeof out);
+        assert_string_equal(rn_text_quote(rn_bytes_text(quotes[i].in), out, quotes[i].size),
+                            quotes[i].out);
+        assert_int_equal(out[quotes[i].size], 'Z');
+    }
+}
+
+/* As arguments of one line: each has a place of its own, and keeps to it. */
+static void test_arguments(void **state) {
+    (void)state;
+    char text[2 * RN_TEXT_SHOWN_MAX];
+    char line[3 * RN_TEXT_SHOWN_MAX];
+    memset(text, '"', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    snprintf(line, sizeof line, "a=%s err=%s b=%s c", RN_TEXT_VALUE(rn_bytes_text("plain")),
+             RN_TEXT_QUOTE(rn_bytes_text(text)), RN_TEXT_VALUE(rn_bytes_text("two words")));
+    assert_memory_equal(line, "a=plain err=\"\\\"", 15);
+    assert_non_null(strstr(line, "…\" b=\"two words\" c"));
+    assert_true(strlen(line) < RN_TEXT_SHOWN_MAX + 40);
+}
+
 static void test_utf8(void **state) {
     (void)state;
     assert_true(rn_text_is_utf8(rn_bytes_text("")));
@@ -130,8 +172,9 @@ static void test_distance(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_escaping), cmocka_unit_test(test_cutting),
-        cmocka_unit_test(test_values),   cmocka_unit_test(test_utf8),
+        cmocka_unit_test(test_escaping),  cmocka_unit_test(test_cutting),
+        cmocka_unit_test(test_values),    cmocka_unit_test(test_quotes),
+        cmocka_unit_test(test_arguments), cmocka_unit_test(test_utf8),
         cmocka_unit_test(test_distance),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
