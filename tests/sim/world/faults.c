@@ -41,6 +41,8 @@ static void set_worker_path(const rn_faults *faults, size_t who) {
     rn_sim_set_link(faults->sim, RN_CLUSTER_DIRECTOR_HOST, host,
                     stormy ? &bad : &faults->plan->worker_link);
     rn_sim_set_down(faults->sim, host, on(faults, RN_FAULT_WORKER_DOWN, who));
+    rn_sim_set_filter(faults->sim, host,
+                      on(faults, RN_FAULT_WORKER_FILTER, who) ? RN_CLUSTER_WORKER_USER_PORT : 0);
 }
 
 static void set_client_path(const rn_faults *faults, size_t who) {
@@ -218,7 +220,7 @@ void rn_faults_init(rn_faults *faults, rn_sim *sim, const rn_plan *plan, rn_clus
 }
 
 bool rn_faults_strike_worker(const rn_faults *faults, size_t worker) {
-    for (int kind = RN_FAULT_WORKER_KILL; kind <= RN_FAULT_WORKER_DOWN; kind++) {
+    for (int kind = RN_FAULT_WORKER_KILL; kind <= RN_FAULT_WORKER_FILTER; kind++) {
         if (on(faults, (enum rn_fault_kind)kind, worker)) {
             return true;
         }

@@ -9,7 +9,7 @@
 
 /* Streams of chance. A new one for what is new leaves most plans as they were, and with them what
  * their seeds have found (seeds.txt). */
-enum { SHAPE = 1, PATHS, WORKLOAD, FAULTS, DIRECTOR, QUEUES };
+enum { SHAPE = 1, PATHS, WORKLOAD, FAULTS, DIRECTOR, QUEUES, FILTERS };
 
 static const char *const fault_names[RN_FAULT_KINDS] = {
     [RN_FAULT_WORKER_KILL] = "worker-kill",       [RN_FAULT_WORKER_HANG] = "worker-hang",
@@ -20,7 +20,7 @@ static const char *const fault_names[RN_FAULT_KINDS] = {
     [RN_FAULT_CLIENT_STORM] = "client-storm",     [RN_FAULT_CLIENT_REBIND] = "client-rebind",
     [RN_FAULT_CLIENT_KILL] = "client-kill",       [RN_FAULT_DIRECTOR_KILL] = "director-kill",
     [RN_FAULT_DIRECTOR_BLOCK] = "director-block", [RN_FAULT_DIRECTOR_HANG] = "director-hang",
-    [RN_FAULT_DIRECTOR_DRAIN] = "director-drain",
+    [RN_FAULT_DIRECTOR_DRAIN] = "director-drain", [RN_FAULT_WORKER_FILTER] = "worker-filter",
 };
 
 const char *rn_fault_name(enum rn_fault_kind kind) {
@@ -273,6 +273,23 @@ static void make_director_faults(rn_plan *plan) {
     }
 }
 
+/* As long as a handshake or a silent connection lasts, and longer: in few worlds, which go on until
+ * it is over. */
+static void make_filters(rn_plan *plan) {
+    rn_sim_random random;
+    rn_sim_random_init(&random, plan->seed, FILTERS);
+    if (!chance(&random, 0.1)) {
+        return;
+    }
+    rn_fault fault = {.kind = RN_FAULT_WORKER_FILTER,
+                      .who = (size_t)rn_sim_random_below(&random, plan->workers),
+                      .at_ns = between(&random, RN_SIM_START, plan->faults_end_ns),
+                      .duration_ns = between(&random, 12 * RN_SECOND, 45 * RN_SECOND)};
+    uint64_t end_ns = fault.at_ns + fault.duration_ns;
+    add_fault(plan, &fault);
+    plan->faults_end_ns = end_ns > plan->faults_end_ns ? end_ns : plan->faults_end_ns;
+}
+
 void rn_plan_make(rn_plan *plan, uint64_t seed) {
     memset(plan, 0, sizeof *plan);
     plan->seed = seed;
@@ -283,6 +300,7 @@ void rn_plan_make(rn_plan *plan, uint64_t seed) {
     make_faults(plan);
     make_director_faults(plan);
     make_queues(plan);
+    make_filters(plan);
 }
 
 void rn_plan_prompt(const rn_plan *plan, size_t stream, char *out, size_t size) {

@@ -23,16 +23,17 @@ enum {
 };
 
 enum rn_fault_kind {
-    RN_FAULT_WORKER_KILL,  /* SIGKILL; a new process after `duration_ns` */
-    RN_FAULT_WORKER_HANG,  /* SIGSTOP, and SIGCONT after `duration_ns` */
-    RN_FAULT_WORKER_DRAIN, /* SIGTERM; a new process after `duration_ns` */
-    RN_FAULT_WORKER_CUT,   /* no datagram passes between director and worker */
-    RN_FAULT_WORKER_DEAF,  /* none from the director to it */
-    RN_FAULT_WORKER_MUTE,  /* none from it to the director */
-    RN_FAULT_WORKER_STORM, /* the path between them becomes very bad */
-    RN_FAULT_WORKER_BLOCK, /* its kernel takes no datagrams */
-    RN_FAULT_WORKER_DOWN,  /* its machine's interface disappears */
-    RN_FAULT_CLIENT_CUT,   /* between client and director */
+    RN_FAULT_WORKER_KILL,   /* SIGKILL; a new process after `duration_ns` */
+    RN_FAULT_WORKER_HANG,   /* SIGSTOP, and SIGCONT after `duration_ns` */
+    RN_FAULT_WORKER_DRAIN,  /* SIGTERM; a new process after `duration_ns` */
+    RN_FAULT_WORKER_CUT,    /* no datagram passes between director and worker */
+    RN_FAULT_WORKER_DEAF,   /* none from the director to it */
+    RN_FAULT_WORKER_MUTE,   /* none from it to the director */
+    RN_FAULT_WORKER_STORM,  /* the path between them becomes very bad */
+    RN_FAULT_WORKER_BLOCK,  /* its kernel takes no datagrams */
+    RN_FAULT_WORKER_DOWN,   /* its machine's interface disappears */
+    RN_FAULT_WORKER_FILTER, /* nothing gets to its USER port, while MGMT is as it was */
+    RN_FAULT_CLIENT_CUT,    /* between client and director */
     RN_FAULT_CLIENT_STORM,
     RN_FAULT_CLIENT_REBIND,  /* its NAT gives it another address */
     RN_FAULT_CLIENT_KILL,    /* it vanishes for good */

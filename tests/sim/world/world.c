@@ -20,6 +20,7 @@ enum { DEATHS_MAX = 4096, ATTEMPTS_MAX = 3 };
 #define MOVES_WITHIN_EARLY (IDLE_TIMEOUT + MOVES_WITHIN)
 #define POISON_EVERY RN_MILLISECOND
 #define ENDS_WITHIN (60 * RN_SECOND)
+#define BACK_WITHIN (60 * RN_SECOND)  /* a handshake that began too early, and its pauses */
 #define IDLE_TIMEOUT (30 * RN_SECOND) /* the default of the programs */
 
 typedef struct world {
@@ -328,7 +329,8 @@ static bool cut_a_worker_off(const world *w) {
     const uint64_t *begun = w->faults.begun;
     return begun[RN_FAULT_WORKER_CUT] + begun[RN_FAULT_WORKER_DEAF] + begun[RN_FAULT_WORKER_MUTE] +
                begun[RN_FAULT_WORKER_STORM] + begun[RN_FAULT_WORKER_BLOCK] +
-               begun[RN_FAULT_WORKER_DOWN] + begun[RN_FAULT_DIRECTOR_BLOCK] >
+               begun[RN_FAULT_WORKER_DOWN] + begun[RN_FAULT_WORKER_FILTER] +
+               begun[RN_FAULT_DIRECTOR_BLOCK] >
            0;
 }
 
@@ -336,8 +338,40 @@ static bool all_left(const world *w) {
     return w->cluster.director == NULL || w->cluster.director->data.budget.leaving == 0;
 }
 
+/* The director has a connection to it, and no suspicion. */
+static bool is_back(const world *w, size_t worker) {
+    const rn_director *director = w->cluster.director;
+    if (director == NULL) {
+        return false;
+    }
+    const rn_pool_entry *entry =
+        rn_pool_find_label(&director->control.pool, w->cluster.workers[worker].label);
+    const rn_link *link = entry != NULL ? rn_link_find(&director->data, entry->row.id) : NULL;
+    return link != NULL && !link->lost && !link->detector.suspect;
+}
+
+static bool all_back(const world *w) {
+    for (size_t i = 0; i < w->plan->workers; i++) {
+        if (!is_back(w, i)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void check_back(world *w) {
+    run_until(w, all_back, rn_sim_now(w->sim) + BACK_WITHIN);
+    for (size_t i = 0; i < w->plan->workers; i++) {
+        if (!is_back(w, i)) {
+            rn_violate(w->verdict, "back", "%s gets no streams any more",
+                       w->cluster.workers[i].label);
+        }
+    }
+}
+
 /* All programs are told to end, and do. */
 static void end_orderly(world *w) {
+    check_back(w);
     run_until(w, never, rn_sim_now(w->sim) + time_to_forget(w));
     if (cut_a_worker_off(w)) {
         /* It may have given up a handshake that ended for the director: no answer tells it so. */
