@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/text.h"
 #include "worker/worker.h"
 
 static void on_message(rpcnet_call *call, const void *data, size_t len, void *user) {
@@ -39,25 +38,12 @@ static void on_half_close(rpcnet_call *call, void *user) {
     }
 }
 
-static void on_cancelled(rpcnet_call *call, int code, void *user) {
-    (void)call;
-    rn_task *task = user;
-    const rn_worker *worker = task->worker;
-    if (!task->ended) {
-        RN_INFO(worker->program.log, worker->program.target,
-                "worker=%s stream.id=%" PRIu64 " connection.id=%s code=%s caller ended the call",
-                worker->config.label, task->stream_id, task->connection_id,
-                rpcnet_grpc_code_name(code));
-    }
-    rn_task_del(task);
-}
-
 void rn_task_generate(rpcnet_server *server, rpcnet_call *call, void *user) {
     (void)server;
     static const rpcnet_call_callbacks callbacks = {
         .on_message = on_message,
         .on_half_close = on_half_close,
-        .on_cancelled = on_cancelled,
+        .on_cancelled = rn_task_on_cancelled,
         .on_writable = rn_task_on_writable,
         .on_closed = rn_task_on_closed,
     };
@@ -66,12 +52,8 @@ void rn_task_generate(rpcnet_server *server, rpcnet_call *call, void *user) {
     rpcnet_call_peer(call, &peer);
     if (strcmp(peer.identity, RN_ROLE_DIRECTOR) != 0 &&
         strcmp(peer.identity, RN_ROLE_CLIENT) != 0) {
-        RN_WARN(worker->program.log, worker->program.target,
-                "worker=%s peer=%s identity=%s only a director or a client of the cluster may call",
-                worker->config.label, peer.address, RN_TEXT_VALUE(rn_bytes_text(peer.identity)));
-        rpcnet_call_finish(call, RPCNET_GRPC_PERMISSION_DENIED,
-                           "only a director or a client of the cluster may call a worker", NULL);
-        rpcnet_call_del(call);
+        rn_task_deny(worker, call, &peer,
+                     "only a director or a client of the cluster may call a worker");
         return;
     }
     rn_task *task = rn_task_new(worker, call, RN_TASK_DIRECT, &callbacks);

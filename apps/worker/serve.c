@@ -2,7 +2,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "base/text.h"
 #include "swap/assignment.h"
 #include "worker/worker.h"
 
@@ -252,25 +251,12 @@ static void on_half_close(rpcnet_call *call, void *user) {
     }
 }
 
-static void on_cancelled(rpcnet_call *call, int code, void *user) {
-    (void)call;
-    rn_task *task = user;
-    const rn_worker *worker = task->worker;
-    if (task->kind != RN_TASK_PROBE && !task->ended) {
-        RN_INFO(worker->program.log, worker->program.target,
-                "worker=%s stream.id=%" PRIu64 " connection.id=%s code=%s director ended the call",
-                worker->config.label, task->stream_id, task->connection_id,
-                rpcnet_grpc_code_name(code));
-    }
-    rn_task_del(task);
-}
-
 void rn_task_serve(rpcnet_server *server, rpcnet_call *call, void *user) {
     (void)server;
     static const rpcnet_call_callbacks callbacks = {
         .on_message = on_message,
         .on_half_close = on_half_close,
-        .on_cancelled = on_cancelled,
+        .on_cancelled = rn_task_on_cancelled,
         .on_writable = rn_task_on_writable,
         .on_closed = rn_task_on_closed,
     };
@@ -278,12 +264,7 @@ void rn_task_serve(rpcnet_server *server, rpcnet_call *call, void *user) {
     rpcnet_peer peer;
     rpcnet_call_peer(call, &peer);
     if (strcmp(peer.identity, RN_ROLE_DIRECTOR) != 0) {
-        RN_WARN(worker->program.log, worker->program.target,
-                "worker=%s peer=%s identity=%s only a director may hand streams over",
-                worker->config.label, peer.address, RN_TEXT_VALUE(rn_bytes_text(peer.identity)));
-        rpcnet_call_finish(call, RPCNET_GRPC_PERMISSION_DENIED, "only a director may call Serve",
-                           NULL);
-        rpcnet_call_del(call);
+        rn_task_deny(worker, call, &peer, "only a director may call Serve");
         return;
     }
     rpcnet_call_options options;

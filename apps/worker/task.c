@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/text.h"
 #include "common/message.h"
 #include "connection_swap.pb-c.h"
 #include "worker/worker.h"
@@ -13,6 +14,14 @@
 enum { CATCH_UP_MS = 20 };
 
 static void tick(void *user);
+
+void rn_task_deny(const rn_worker *worker, rpcnet_call *call, const rpcnet_peer *peer,
+                  const char *why) {
+    RN_WARN(worker->program.log, worker->program.target, "worker=%s peer=%s identity=%s %s",
+            worker->config.label, peer->address, RN_TEXT_VALUE(rn_bytes_text(peer->identity)), why);
+    rpcnet_call_finish(call, RPCNET_GRPC_PERMISSION_DENIED, why, NULL);
+    rpcnet_call_del(call);
+}
 
 rn_task *rn_task_new(rn_worker *worker, rpcnet_call *call, enum rn_task_kind kind,
                      const rpcnet_call_callbacks *callbacks) {
@@ -359,6 +368,19 @@ void rn_task_on_writable(rpcnet_call *call, void *user) {
     }
     finish_if_flushed(task);
     rn_task_resume(task);
+}
+
+void rn_task_on_cancelled(rpcnet_call *call, int code, void *user) {
+    (void)call;
+    rn_task *task = user;
+    const rn_worker *worker = task->worker;
+    if (task->kind != RN_TASK_PROBE && !task->ended) {
+        RN_INFO(worker->program.log, worker->program.target,
+                "worker=%s stream.id=%" PRIu64 " connection.id=%s code=%s %s ended the call",
+                worker->config.label, task->stream_id, task->connection_id,
+                rpcnet_grpc_code_name(code), task->kind == RN_TASK_DIRECT ? "caller" : "director");
+    }
+    rn_task_del(task);
 }
 
 void rn_task_on_closed(rpcnet_call *call, void *user) {

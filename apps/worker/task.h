@@ -59,6 +59,9 @@ void rn_task_generate(rpcnet_server *server, rpcnet_call *call, void *user);
 
 /* For the two kinds of calls (serve.c, direct.c). */
 
+/* Ends a call that the peer's role may not make. */
+void rn_task_deny(const rn_worker *worker, rpcnet_call *call, const rpcnet_peer *peer,
+                  const char *why);
 /* NULL: no memory; the call was finished then and must be left alone. */
 rn_task *rn_task_new(rn_worker *worker, rpcnet_call *call, enum rn_task_kind kind,
                      const rpcnet_call_callbacks *callbacks);
@@ -76,6 +79,7 @@ void rn_task_send_frame(rn_task *task, const rn_worker_frame *frame);
 /* Produces nothing more; the call gets this status behind what was sent. */
 void rn_task_end(rn_task *task, int code, const char *status);
 void rn_task_on_writable(rpcnet_call *call, void *user);
+void rn_task_on_cancelled(rpcnet_call *call, int code, void *user);
 void rn_task_on_closed(rpcnet_call *call, void *user);
 
 /* Tells the director that this stream is not for us; nothing may have been sent before. */

@@ -216,13 +216,16 @@ static void test_probe(void **state) {
 static void test_only_directors(void **state) {
     fixture *f = *state;
     static const char *const others[] = {"", "rpcnet://role/worker/worker-b",
-                                         "rpcnet://role/director2"};
+                                         "rpcnet://role/director2", "rpcnet://role/x a=b"};
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         rpcnet_call *call = fake_call_new(others[i]);
         rn_task_serve(f->worker.user, call, &f->worker);
         assert_true(call->finished && call->code == RPCNET_GRPC_PERMISSION_DENIED);
         end_call(call);
     }
+    assert_true(logged(f, "WARN worker] worker=worker-a peer=127.0.0.1:9 "
+                          "identity=rpcnet://role/director2 only a director may call Serve\n"));
+    assert_true(logged(f, "identity=\"rpcnet://role/x a=b\" only a director may call Serve\n"));
 }
 
 static void test_direct_calls_of_others(void **state) {
@@ -273,6 +276,13 @@ static void test_end_of_calls(void **state) {
     assign(call, 0, FOREVER_CREDIT, &assignment);
     call->callbacks->on_cancelled(call, RPCNET_GRPC_UNAVAILABLE, call->user);
     assert_int_equal(f->worker.streams, 0);
+    assert_true(logged(f, "connection.id=conn-1 code=UNAVAILABLE director ended the call\n"));
+    end_call(call);
+    /* likewise a direct one */
+    call = call_directly(f);
+    call->callbacks->on_cancelled(call, RPCNET_GRPC_CANCELLED, call->user);
+    assert_int_equal(f->worker.streams, 0);
+    assert_true(logged(f, "connection.id=conn-1 code=CANCELLED caller ended the call\n"));
     end_call(call);
     /* faults: reset, never finished */
     call = serve(f);
