@@ -243,7 +243,8 @@ typedef struct rpcnet_limits {
      * half of its connections on an address has to be validated first (Retry). */
     size_t connections_per_address; /* 0 */
     size_t calls_per_address;       /* 0 */
-    size_t headers_max;             /* servers: bytes of a request's headers: 16 KiB */
+    size_t headers_max;             /* servers: bytes of a request's headers, each with 32 more:
+                                       16 KiB, which is also the most */
     /* Channels: keep_alive_ns while calls are open, 2 s; 0: keep_alive_ns holds then, too. A NAT
      * that has forgotten a silent client leaves its server without a way to it. */
     uint64_t keep_alive_calls_ns;
@@ -400,10 +401,10 @@ typedef struct rpcnet_server_stats {
     /* Of connections_refused: connections_per_address, handshakes_per_address. */
     uint64_t connections_refused_of_address;
     uint64_t calls_refused_of_address; /* calls_per_address */
-    uint64_t headers_refused;          /* headers_max */
-    uint64_t messages_refused;         /* a message over receive_max */
-    uint64_t resets_withheld;          /* stateless resets, beyond 1000 in a second */
-    uint64_t handshakes_evicted;       /* of handshakes_failed: made room for newcomers */
+    uint64_t headers_refused;    /* headers_max, or more than 96 fields or 12 KiB of metadata */
+    uint64_t messages_refused;   /* a message over receive_max */
+    uint64_t resets_withheld;    /* stateless resets, beyond 1000 in a second */
+    uint64_t handshakes_evicted; /* of handshakes_failed: made room for newcomers */
 } rpcnet_server_stats;
 void rpcnet_server_get_stats(const rpcnet_server *server, rpcnet_server_stats *out);
 

@@ -72,6 +72,7 @@ int rn_call_new(rn_call **out, rn_h3_session *session, const rn_call_start *star
 
 /* Server: takes a stream inside the session's `request` callback. RPCNET_ERR_PROTOCOL: no gRPC
  * request; it has been answered (HTTP 405 or 415, or a gRPC status) and *out is NULL.
+ * RPCNET_ERR_LIMIT: likewise, with RESOURCE_EXHAUSTED, for too much metadata.
  * RPCNET_ERR_MEMORY: the stream has been reset. The handler is set by rn_call_set_handler before
  * `request` returns. */
 int rn_call_accept(rn_call **out, rn_h3_stream *stream, const rn_h3_field *fields, size_t count,

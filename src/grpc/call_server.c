@@ -81,8 +81,10 @@ int rn_call_accept(rn_call **out, rn_h3_stream *stream, const rn_h3_field *field
     int rv = rn_wire_read(fields, count, &head, &metadata);
     if (rv == RPCNET_ERR_PARSE) {
         rv = refuse(stream, RPCNET_GRPC_INTERNAL, "binary metadata is malformed");
+    } else if (rv == RPCNET_ERR_LIMIT) {
+        (void)refuse(stream, RPCNET_GRPC_RESOURCE_EXHAUSTED, "too much metadata");
     } else if (rv != RPCNET_OK) {
-        rv = refuse(stream, RPCNET_GRPC_RESOURCE_EXHAUSTED, "too much metadata");
+        rn_h3_reset(stream, RN_H3_EXCESSIVE_LOAD);
     } else {
         rv = check_request(stream, &head, &timeout_ns);
     }

@@ -25,7 +25,7 @@ void rn_h3_book_fini(rn_h3_book *book) {
 /* Frames that mean something only as a whole (RFC 9114, section 7.2; RFC 9218, section 7.2). */
 static bool is_whole(uint64_t type) {
     switch (type) {
-    case 0x01: /* HEADERS */
+    case RN_H3_FRAME_HEADERS:
     case 0x03: /* CANCEL_PUSH */
     case 0x04: /* SETTINGS */
     case 0x05: /* PUSH_PROMISE */

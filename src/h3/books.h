@@ -15,7 +15,8 @@
 
 enum {
     RN_H3_BOOK_FRAME_MAX = 16384, /* payload of a frame that must be read as a whole */
-    RN_H3_BOOK_HEADER_MAX = 16    /* type and length of a frame */
+    RN_H3_BOOK_HEADER_MAX = 16,   /* type and length of a frame */
+    RN_H3_FRAME_HEADERS = 0x01    /* rn_h3_book.frame_type */
 };
 
 enum rn_h3_book_state {

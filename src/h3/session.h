@@ -85,9 +85,11 @@ typedef struct rn_h3_stream_handler {
 } rn_h3_stream_handler;
 
 typedef struct rn_h3_options {
-    size_t field_section_max; /* 0: RN_H3_FIELD_SECTION_DEFAULT; advertised and enforced */
-    uint64_t streams_max;     /* server: requests that the peer may have open at once, as in
-                               * rn_quic_limits.streams_bidi_max; 0: that default */
+    /* 0: RN_H3_FIELD_SECTION_DEFAULT; advertised and enforced. A section comes in one frame, so no
+     * more than RN_H3_BOOK_FRAME_MAX. */
+    size_t field_section_max;
+    uint64_t streams_max; /* server: requests that the peer may have open at once, as in
+                           * rn_quic_limits.streams_bidi_max; 0: that default */
 } rn_h3_options;
 
 /* For a connection whose handler is not set yet: inside `accepted`, or after rn_endpoint_connect.

@@ -74,6 +74,14 @@ size_t rn_h3_stream_request(const rn_h3_stream *stream, rn_h3_field out[RN_H3_FI
     return list_fields(&stream->fields, 0, stream->request_count, out);
 }
 
+static void refuse_section(rn_h3_stream *stream) {
+    rn_h3_session *session = stream->session;
+    rn_h3_stream_abort(stream, RN_H3_EXCESSIVE_LOAD, RN_H3_EXCESSIVE_LOAD);
+    if (session->handler != NULL && session->handler->excessive != NULL) {
+        session->handler->excessive(session, session->user);
+    }
+}
+
 static int on_begin_section(nghttp3_conn *http, int64_t id, void *conn_user, void *stream_user) {
     rn_h3_session *session = conn_user;
     (void)http;
@@ -99,10 +107,7 @@ static int on_field(nghttp3_conn *http, int64_t id, int32_t token, nghttp3_rcbuf
     stream->section_size += name.len + value.len + 32;
     if (stream->section_count == RN_H3_FIELDS_MAX ||
         stream->section_size > session->field_section_max) {
-        rn_h3_stream_abort(stream, RN_H3_EXCESSIVE_LOAD, RN_H3_EXCESSIVE_LOAD);
-        if (session->handler != NULL && session->handler->excessive != NULL) {
-            session->handler->excessive(session, session->user);
-        }
+        refuse_section(stream);
         return result(session);
     }
     if (token == NGHTTP3_QPACK_TOKEN__STATUS && value.len > 0 && value.base[0] == '1') {
@@ -343,6 +348,15 @@ static bool read_chunk(rn_h3_session *session, rn_h3_stream *stream, const uint8
     return (len == 0 && !fin) || read_bytes(session, stream, data, len, fin);
 }
 
+/* Larger than what is read as a whole: of a request's frames only HEADERS have a reason to be. */
+static void refuse_frame(rn_h3_stream *stream) {
+    if (stream->book.frame_type == RN_H3_FRAME_HEADERS) {
+        refuse_section(stream);
+    } else {
+        rn_h3_stream_abort(stream, RN_H3_EXCESSIVE_LOAD, RN_H3_EXCESSIVE_LOAD);
+    }
+}
+
 /* Calls itself once at most, for the end behind the last bytes. */
 /* NOLINTNEXTLINE(misc-no-recursion) */
 void rn_h3_rx_data(rn_h3_session *session, rn_h3_stream *stream, const uint8_t *data, size_t len,
@@ -357,7 +371,7 @@ void rn_h3_rx_data(rn_h3_session *session, rn_h3_stream *stream, const uint8_t *
     }
     int rv = rn_h3_book_read(&stream->book, data, len);
     if (rv == RPCNET_ERR_LIMIT && stream->request) {
-        rn_h3_stream_abort(stream, RN_H3_EXCESSIVE_LOAD, RN_H3_EXCESSIVE_LOAD);
+        refuse_frame(stream);
         rn_h3_consume(stream, len);
         return;
     }

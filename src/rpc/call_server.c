@@ -53,7 +53,9 @@ void rn_rpc_call_accept(rn_server_conn *conn, rn_h3_stream *stream, const rn_h3_
                         size_t count) {
     rpcnet_server *server = conn->server;
     rn_call *inner;
-    if (rn_call_accept(&inner, stream, fields, count, NULL) != RPCNET_OK) {
+    int rv = rn_call_accept(&inner, stream, fields, count, NULL);
+    if (rv != RPCNET_OK) {
+        server->headers_refused += rv == RPCNET_ERR_LIMIT;
         return;
     }
     server->calls++;
@@ -67,7 +69,7 @@ void rn_rpc_call_accept(rn_server_conn *conn, rn_h3_stream *stream, const rn_h3_
         return;
     }
     rn_census_place *place = NULL;
-    int rv = count_call(server, conn, &place);
+    rv = count_call(server, conn, &place);
     if (rv != RPCNET_OK) {
         refuse(inner, RPCNET_GRPC_RESOURCE_EXHAUSTED,
                rv == RPCNET_ERR_LIMIT ? "too many calls from this address" : "out of memory");

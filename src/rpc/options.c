@@ -4,7 +4,12 @@
 
 #include "rpc/internal.h"
 
-enum { STREAM_BYTES_MIN = 4096, HEADERS_MIN = 1024, HEADERS_MAX = 1 << 20, URGENCY_MAX = 7 };
+enum {
+    STREAM_BYTES_MIN = 4096,
+    HEADERS_MIN = 1024,
+    HEADERS_MAX = RN_H3_BOOK_FRAME_MAX,
+    URGENCY_MAX = 7
+};
 
 #define LIMIT_MAX (UINT64_C(1) << 60) /* what QUIC can count of bytes and streams */
 

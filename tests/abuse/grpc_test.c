@@ -105,6 +105,9 @@ static void calls_that_are_none(void **state) {
         beside_check(w, &honest);
     }
     assert_int_equal(failures, 0);
+    rpcnet_server_stats stats;
+    rpcnet_server_get_stats(w->server, &stats);
+    assert_int_equal(stats.headers_refused, 2); /* 97 fields, and more than 12 KiB */
     beside_end(w, &honest);
 }
 

@@ -297,11 +297,16 @@ static void run_attacks(const attack *attacks, size_t count) {
     probe honest;
     world *w = beside_start(&honest);
     unsigned failures = 0;
+    unsigned excessive = 0;
     for (size_t i = 0; i < count; i++) {
         failures += !run_attack(w, &attacks[i]);
+        excessive += attacks[i].outcome == STREAM && attacks[i].code == EXCESSIVE_LOAD;
         beside_check(w, &honest);
     }
     assert_int_equal(failures, 0);
+    rpcnet_server_stats stats;
+    rpcnet_server_get_stats(w->server, &stats);
+    assert_int_equal(stats.headers_refused, excessive);
     beside_end(w, &honest);
 }
 

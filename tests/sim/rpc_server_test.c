@@ -27,6 +27,14 @@ static void test_arguments(void **state) {
     assert_int_equal(rpcnet_server_new(&server, w->server_env, SERVER_ADDRESS, &w->server_options),
                      RPCNET_ERR_ARGUMENT);
     w->server_limits.streams_max = 1;
+    static const size_t no_headers_max[] = {1023, 16385};
+    for (size_t i = 0; i < 2; i++) {
+        w->server_limits.headers_max = no_headers_max[i];
+        assert_int_equal(
+            rpcnet_server_new(&server, w->server_env, SERVER_ADDRESS, &w->server_options),
+            RPCNET_ERR_ARGUMENT);
+    }
+    w->server_limits.headers_max = 16384;
     w->server_limits.struct_size++;
     assert_int_equal(rpcnet_server_new(&server, w->server_env, SERVER_ADDRESS, &w->server_options),
                      RPCNET_ERR_ARGUMENT);

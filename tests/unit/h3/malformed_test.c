@@ -181,6 +181,31 @@ static void oversized_frames(void **state) {
     expect_request_error(frame, sizeof frame, false, RN_H3_EXCESSIVE_LOAD);
 }
 
+/* One below the limit, at it, one above; and one that would not have been a header section. */
+static void oversized_frames_are_counted(void **state) {
+    static const struct {
+        uint8_t type;
+        size_t len;
+        bool refused;
+    } frames[] = {{0x01, RN_H3_BOOK_FRAME_MAX - 1, false},
+                  {0x01, RN_H3_BOOK_FRAME_MAX, false},
+                  {0x01, RN_H3_BOOK_FRAME_MAX + 1, true},
+                  {0x05, RN_H3_BOOK_FRAME_MAX + 1, true}};
+    (void)state;
+    for (size_t i = 0; i < sizeof frames / sizeof frames[0]; i++) {
+        scene s;
+        uint8_t begin[] = {frames[i].type,         0x80, 0x00, (uint8_t)(frames[i].len >> 8),
+                           (uint8_t)frames[i].len, 0x00, 0x00};
+        start(&s, true, 0);
+        put(s.request, begin, sizeof begin, false);
+        fake_link_run(s.p->link);
+        assert_false(s.peer.closed);
+        assert_int_equal(s.peer.resets, frames[i].refused ? 1 : 0);
+        assert_int_equal(s.p->server.excessive, frames[i].refused && frames[i].type == 1 ? 1 : 0);
+        stop(&s);
+    }
+}
+
 static void unknown_frames_are_skipped(void **state) {
     (void)state;
     for (size_t chunk = 0; chunk < 3; chunk++) {
@@ -550,6 +575,7 @@ int main(void) {
         cmocka_unit_test(malformed_fields),
         cmocka_unit_test(requests_without_headers),
         cmocka_unit_test(oversized_frames),
+        cmocka_unit_test(oversized_frames_are_counted),
         cmocka_unit_test(unknown_frames_are_skipped),
         cmocka_unit_test(a_request_that_is_reset_before_it_began),
         cmocka_unit_test(priorities_of_requests_that_never_were),

@@ -45,6 +45,7 @@ typedef struct side {
     unsigned goaways;
     unsigned closes;
     unsigned requests;
+    unsigned excessive;
     rn_close close;
     heard streams[STREAMS]; /* a server's, in the order they came */
     void (*on_request)(heard *heard);
@@ -164,6 +165,11 @@ static inline void side_request(rn_h3_session *session, rn_h3_stream *stream, co
         s->on_request(h);
     }
 }
+static inline void side_excessive(rn_h3_session *session, void *user) {
+    side *s = user;
+    (void)session;
+    s->excessive++;
+}
 static inline void side_goaway(rn_h3_session *session, void *user) {
     side *s = user;
     (void)session;
@@ -180,6 +186,7 @@ static inline void side_closed(rn_h3_session *session, const rn_close *close, vo
 static const rn_h3_handler side_handler = {
     .established = side_established,
     .request = side_request,
+    .excessive = side_excessive,
     .goaway = side_goaway,
     .closed = side_closed,
 };

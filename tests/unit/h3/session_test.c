@@ -410,6 +410,7 @@ static int request_of_size(size_t size, bool know_limit, unsigned *accepted, uin
     fake_link_run(p->link);
     *accepted = p->server.requests;
     *code = h != NULL ? h->code : 0;
+    assert_int_equal(p->server.excessive, rv == RPCNET_OK && *accepted == 0 ? 1 : 0);
     assert_int_equal(p->server.closes, 0);
     peers_del(p);
     return rv;
