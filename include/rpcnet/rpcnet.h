@@ -220,7 +220,7 @@ size_t rpcnet_call_memory(const rpcnet_call *call);
 bool rpcnet_call_is_starved(const rpcnet_call *call);
 /* Server: ends the call now, whatever of it is not sent yet. The client gets the status if next to
  * nothing waits in front of it; else a reset, which reads as RESOURCE_EXHAUSTED for that code and
- * as CANCELLED for others. on_cancelled is not called. */
+ * as CANCELLED for others. on_cancelled is not called. `message` may be NULL. */
 void rpcnet_call_abort(rpcnet_call *call, int code, const char *message);
 
 /* ---- connection limits, for channels and servers; nanoseconds and bytes ---- */
@@ -314,7 +314,8 @@ typedef struct rpcnet_channel_options {
 
 void rpcnet_channel_options_init(rpcnet_channel_options *options);
 /* Begins to connect to `target` ("host:port", "[::1]:port"). RPCNET_ERR_ADDRESS,
- * RPCNET_ERR_ARGUMENT, RPCNET_ERR_IO, RPCNET_ERR_PERMISSION, RPCNET_ERR_MEMORY. */
+ * RPCNET_ERR_ARGUMENT, RPCNET_ERR_MEMORY. What goes wrong later, with the socket, too, is told by
+ * on_state. */
 int rpcnet_channel_new(rpcnet_channel **out, rpcnet_env *env, const char *target,
                        const rpcnet_channel_options *options);
 /* Calls end with UNAVAILABLE inside. The server is told at once, or, in a callback of this channel

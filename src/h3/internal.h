@@ -36,9 +36,10 @@ struct rn_h3_session {
     uint64_t requests_closed;
     bool server;
     bool established;
-    bool broken;  /* the HTTP/3 library must not be called any more */
-    bool closing; /* nothing is delivered or sent any more */
-    bool closed;  /* inside the connection's last callback */
+    bool broken;        /* the HTTP/3 library must not be called any more */
+    bool closing;       /* nothing is delivered or sent any more */
+    bool closed;        /* inside the connection's last callback */
+    bool peer_at_fault; /* we closed it because the peer broke HTTP/3 or a limit */
     bool goaway_received;
     bool goaway_noticed;
     bool goaway_final;

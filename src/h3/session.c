@@ -13,6 +13,7 @@ void rn_h3_session_abort(rn_h3_session *session, uint64_t code, const char *text
     session->broken = true;
     if (!session->closing) {
         session->closing = true;
+        session->peer_at_fault = code != RN_H3_INTERNAL_ERROR;
         rn_conn_close(session->conn, code, text);
     }
 }
@@ -239,18 +240,22 @@ static void on_unreachable(rn_conn *conn, void *user) {
 
 static void on_closed(rn_conn *conn, const rn_close *close, void *user) {
     rn_h3_session *session = user;
+    rn_close told = *close;
     (void)conn;
+    if (told.cause == RN_CLOSE_LOCAL && session->peer_at_fault) {
+        told.cause = RN_CLOSE_PROTOCOL;
+    }
     session->broken = session->closing = session->closed = true;
     while (!rn_list_empty(&session->streams)) {
         rn_h3_stream *stream = RN_CONTAINER_OF(session->streams.next, rn_h3_stream, link);
         stream->sent = stream->received = stream->dropped = true;
         if (stream->handler != NULL && stream->handler->closed != NULL) {
-            stream->handler->closed(stream, close, stream->user);
+            stream->handler->closed(stream, &told, stream->user);
         }
         rn_h3_stream_del(stream);
     }
     if (session->handler != NULL && session->handler->closed != NULL) {
-        session->handler->closed(session, close, session->user);
+        session->handler->closed(session, &told, session->user);
     }
     nghttp3_conn_del(session->http);
     free(session);

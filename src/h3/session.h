@@ -59,7 +59,8 @@ typedef struct rn_h3_handler {
     void (*goaway)(rn_h3_session *session, void *user);
     void (*address_token)(rn_h3_session *session, const uint8_t *token, size_t len, void *user);
     void (*unreachable)(rn_h3_session *session, void *user);
-    /* Last callback, after `closed` of all its streams; the session is freed on return. */
+    /* Last callback, after `closed` of all its streams; the session is freed on return. The cause
+     * is RN_CLOSE_PROTOCOL, too, when the peer broke HTTP/3. */
     void (*closed)(rn_h3_session *session, const rn_close *close, void *user);
 } rn_h3_handler;
 

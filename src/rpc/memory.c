@@ -48,7 +48,7 @@ void rpcnet_call_abort(rpcnet_call *call, int code, const char *message) {
         return;
     }
     rn_rpc_call_enter(call);
-    rn_call_abort(call->inner, rn_rpc_code(code), message);
+    rn_call_abort(call->inner, rn_rpc_code(code), message != NULL ? message : "");
     rn_rpc_call_server_over(call);
     rn_rpc_call_leave(call);
 }

@@ -116,7 +116,16 @@ typedef struct victim {
     raw_peer peer; /* the server */
     rpcnet_channel *channel;
     probe call;
+    enum rpcnet_loss loss;
 } victim;
+
+static void victim_state(rpcnet_channel *channel, enum rpcnet_channel_state state,
+                         enum rpcnet_loss loss, const char *text, void *user) {
+    (void)channel;
+    (void)state;
+    (void)text;
+    ((victim *)user)->loss = loss;
+}
 
 static void victim_start(world *w, victim *v) {
     raw_options options = {.alpn = "h3", .bind = BAD_ADDRESS, .certificate = "director"};
@@ -127,6 +136,8 @@ static void victim_start(world *w, victim *v) {
     channel.credentials = w->client_credentials;
     channel.identity = IDENTITY;
     channel.reconnect = false;
+    channel.callbacks.on_state = victim_state;
+    channel.user = v;
     assert_int_equal(rpcnet_channel_new(&v->channel, w->client_env, BAD_ADDRESS, &channel),
                      RPCNET_OK);
     v->call.world = w;
@@ -153,7 +164,8 @@ static bool judge(const attack *a, victim *v) {
     bool right = false;
     switch (a->outcome) {
     case CONNECTION:
-        right = closed && (a->status == -1 || status == a->status);
+        right =
+            closed && (a->status == -1 || status == a->status) && v->loss == RPCNET_LOSS_PROTOCOL;
         break;
     case STREAM:
         right = !peer->closed && status == a->status && request != NULL && request->reset &&
@@ -164,11 +176,12 @@ static bool judge(const attack *a, victim *v) {
         break;
     }
     if (!right) {
-        print_error("%s: status %d (%s), closed %d with 0x%llx (%s), reset %d with 0x%llx\n",
-                    a->name, status, v->call.text, peer->closed,
-                    (unsigned long long)peer->close.code, peer->close.text,
-                    request != NULL && request->reset,
-                    (unsigned long long)(request != NULL ? request->reset_code : 0));
+        print_error(
+            "%s: status %d (%s), loss %d, closed %d with 0x%llx (%s), reset %d with 0x%llx\n",
+            a->name, status, v->call.text, v->loss, peer->closed,
+            (unsigned long long)peer->close.code, peer->close.text,
+            request != NULL && request->reset,
+            (unsigned long long)(request != NULL ? request->reset_code : 0));
     }
     return right;
 }

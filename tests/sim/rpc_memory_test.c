@@ -81,6 +81,21 @@ static void test_a_peer_that_never_lets_go_loses_its_connection(void **state) {
 }
 
 /* What was finished and deleted, and is not taken. */
+/* With no words is with a status nevertheless. */
+static void test_an_abort_without_words(void **state) {
+    (void)state;
+    world *w = world_start(83);
+    probe at = {0};
+    call_unary(w, &at, "/t/Sink", 10);
+    run_ms(w, 200);
+    rpcnet_call_abort(w->served[0].call, RPCNET_GRPC_ABORTED, NULL);
+    run_until_over(w, &at);
+    assert_int_equal(at.code, RPCNET_GRPC_ABORTED);
+    assert_string_equal(at.text, "");
+    probe_del(&at);
+    world_del(w);
+}
+
 static void test_the_forsaken_is_given_up(void **state) {
     (void)state;
     scene s;
@@ -105,6 +120,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_peer_that_answers_keeps_its_connection),
         cmocka_unit_test(test_a_peer_that_never_lets_go_loses_its_connection),
+        cmocka_unit_test(test_an_abort_without_words),
         cmocka_unit_test(test_the_forsaken_is_given_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -221,6 +221,7 @@ static void closing_with_a_code(void **state) {
     assert_int_equal(send_text(h, "x", false), RPCNET_ERR_CLOSED);
     assert_false(rn_h3_session_is_usable(p->client.session));
     fake_link_run(p->link);
+    assert_int_equal(p->client.close.cause, RN_CLOSE_LOCAL);
     assert_int_equal(p->server.close.cause, RN_CLOSE_PEER);
     assert_int_equal(p->server.close.code, RN_H3_NO_ERROR);
     assert_string_equal(p->server.close.text, "bye");

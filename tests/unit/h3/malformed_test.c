@@ -340,6 +340,7 @@ static void expect_connection_error(const uint8_t *data, size_t len, bool fin, b
         assert_true(s.peer.close.application);
         assert_true(code == 0 || s.peer.close.code == code);
         assert_int_equal(s.p->server.closes, 1);
+        assert_int_equal(s.p->server.close.cause, RN_CLOSE_PROTOCOL); /* the peer's fault */
         if (behind_headers) {
             assert_int_equal(s.p->server.streams[0].ends, 0);
             assert_int_equal(s.p->server.streams[0].closes, 1);

@@ -311,6 +311,7 @@ static void memory_runs_out_for_the_session(void **state) {
     assert_int_equal(p->server.closes, 1);
     assert_int_equal(p->client.closes, 1);
     assert_int_equal(p->client.close.code, RN_H3_INTERNAL_ERROR);
+    assert_int_equal(p->server.close.cause, RN_CLOSE_LOCAL); /* no fault of the peer's */
     assert_true(h->closed_by_connection);
     peers_del(p);
 }
