@@ -49,13 +49,13 @@ static inline void few_status(rpcnet_call *call, int code, const char *message,
 }
 
 /* From here on its options may be changed; nothing runs yet. */
-static inline void few_init(few *w, uint64_t seed, size_t workers) {
+static inline void few_init(few *w, uint64_t seed, size_t workers, uint64_t token_interval_ns) {
     char error[RPCNET_ERROR_TEXT_MAX];
     rpcnet_credentials_options trust;
     memset(w, 0, sizeof *w);
     w->sim = rn_sim_new(rn_sim_seed(seed));
     w->plan = (rn_plan){.workers = workers,
-                        .token_interval_ns = 100 * RN_MICROSECOND,
+                        .token_interval_ns = token_interval_ns,
                         .park_ns = 10 * RN_SECOND,
                         .journal_max = 1 << 20,
                         .credit_window = RN_SWAP_CREDIT_WINDOW};

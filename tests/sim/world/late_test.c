@@ -16,7 +16,7 @@ static void test_who_lets_nothing_go_goes(void **state) {
     (void)state;
     static few w;
     stream held;
-    few_init(&w, SEED, 1);
+    few_init(&w, SEED, 1, 100 * RN_MICROSECOND);
     few_start(&w);
     rpcnet_channel *holder = few_connect(&w, HOLDER);
     rpcnet_channel *other = few_connect(&w, OTHER);

@@ -9,7 +9,7 @@ enum { SEED = 91 };
 static void test_dead_workers_far_away_end_no_stream(void **state) {
     (void)state;
     static few w;
-    few_init(&w, SEED, 4);
+    few_init(&w, SEED, 4, 10 * RN_MILLISECOND);
     few_start(&w);
     rpcnet_channel *client = few_connect(&w, CLIENT);
     const rn_data *data = &w.cluster.director->data;
@@ -60,7 +60,7 @@ static void mend(few *w) {
 static void test_a_new_connection_ends_a_suspicion(void **state) {
     (void)state;
     static few w;
-    few_init(&w, SEED, 1);
+    few_init(&w, SEED, 1, 10 * RN_MILLISECOND);
     few_start(&w);
     rpcnet_channel *client = few_connect(&w, CLIENT);
     silence(&w, client, 60 * RN_SECOND);
@@ -75,7 +75,7 @@ static void test_a_new_connection_ends_a_suspicion(void **state) {
 static void test_a_new_probe_channel_ends_a_suspicion(void **state) {
     (void)state;
     static few w;
-    few_init(&w, SEED, 1);
+    few_init(&w, SEED, 1, 10 * RN_MILLISECOND);
     few_start(&w);
     rpcnet_channel *client = few_connect(&w, CLIENT);
     assert_int_equal(few_result(&w, client), RPCNET_GRPC_OK);
@@ -128,7 +128,7 @@ static void test_silence_is_found_at_its_deadline(void **state) {
     (void)state;
     for (uint64_t phase = 0; phase < RN_DETECTOR_INTERVAL_NS; phase += 5 * RN_MILLISECOND) {
         static few w;
-        few_init(&w, SEED, 1);
+        few_init(&w, SEED, 1, 10 * RN_MILLISECOND);
         few_start(&w);
         (void)find(&w, RN_DETECTOR_INTERVAL_NS, RN_SECOND + phase);
         few_del(&w);
@@ -141,7 +141,7 @@ static void test_few_probes_find_silence_as_soon(void **state) {
     (void)state;
     const uint64_t interval = 5 * RN_SECOND;
     static few w;
-    few_init(&w, SEED, 1);
+    few_init(&w, SEED, 1, 10 * RN_MILLISECOND);
     few_start(&w);
     uint64_t took = find(&w, interval, 12 * RN_SECOND);
     assert_true(took <= interval + RN_DETECTOR_BOUND_NS);

@@ -105,7 +105,7 @@ static void test_messages_have_their_limit(void **state) {
     static few w;
     member m;
     uint8_t message[RN_CLUSTER_MESSAGE_MAX + 1];
-    few_init(&w, SEED, 1);
+    few_init(&w, SEED, 1, 10 * RN_MILLISECOND);
     few_start(&w);
     member_init(&m, &w, "worker-d");
     for (size_t size = RN_CLUSTER_MESSAGE_MAX - 1; size <= RN_CLUSTER_MESSAGE_MAX + 1; size++) {
@@ -127,7 +127,7 @@ static void test_the_longest_registration(void **state) {
     member m;
     uint8_t message[RN_CLUSTER_MESSAGE_MAX];
     char address[RN_POOL_ADDRESS_MAX];
-    few_init(&w, SEED, 1);
+    few_init(&w, SEED, 1, 10 * RN_MILLISECOND);
     few_start(&w);
     member_init(&m, &w, "worker-d");
     memset(address, 'h', RN_HOST_MAX);
@@ -143,7 +143,7 @@ static void test_who_is_no_worker_sends_no_message(void **state) {
     (void)state;
     static few w;
     member m;
-    few_init(&w, SEED, 1);
+    few_init(&w, SEED, 1, 10 * RN_MILLISECOND);
     few_start(&w);
     member_init(&m, &w, "client");
     assert_int_equal(ends(&w, &m, REGISTER, NULL, 0), RPCNET_GRPC_PERMISSION_DENIED);
@@ -208,7 +208,7 @@ static void test_answers_have_their_limit(void **state) {
     rpcnet_server *mgmt;
     rpcnet_server_options options;
     const uint8_t secret[RPCNET_SECRET_LEN] = {1};
-    few_init(&w, SEED, 1);
+    few_init(&w, SEED, 1, 10 * RN_MILLISECOND);
     few_start(&w);
     member_init(&m, &w, "worker-d");
     rpcnet_server_options_init(&options);
