@@ -7,10 +7,18 @@
 #include "quic/conn_internal.h"
 #include "rpcnet/error.h"
 
+/* Without connection window no byte can move, and asking would mark each stream as blocked; a FIN
+ * behind bytes that have been sent takes no window (RFC 9000, section 4.1). */
 static rn_stream *next_stream(rn_conn *conn) {
+    bool window = ngtcp2_conn_get_max_data_left(conn->quic) > 0;
     for (size_t urgency = 0; urgency < RN_URGENCY_LEVELS; urgency++) {
-        if (!rn_list_empty(&conn->ready[urgency])) {
-            return RN_CONTAINER_OF(conn->ready[urgency].next, rn_stream, ready);
+        rn_list *link;
+        rn_list *after;
+        RN_LIST_FOREACH(link, after, &conn->ready[urgency]) {
+            rn_stream *stream = RN_CONTAINER_OF(link, rn_stream, ready);
+            if (window || rn_send_ring_unsent(&stream->ring) == 0) {
+                return stream;
+            }
         }
     }
     return NULL;
@@ -45,9 +53,7 @@ static ngtcp2_ssize write_packet(rn_conn *conn, ngtcp2_path *path, ngtcp2_pkt_in
                                  uint8_t *out, size_t capacity) {
     uint64_t now = rn_conn_now(conn);
     for (;;) {
-        /* Without connection window no stream can move, and asking would mark each as blocked. */
-        rn_stream *stream =
-            ngtcp2_conn_get_max_data_left(conn->quic) > 0 ? next_stream(conn) : NULL;
+        rn_stream *stream = next_stream(conn);
         ngtcp2_ssize taken = -1;
         if (stream == NULL) {
             return ngtcp2_conn_writev_stream(conn->quic, path, info, out, capacity, &taken,

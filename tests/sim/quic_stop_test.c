@@ -87,9 +87,62 @@ static void the_window_stays_what_it_is(void **state) {
     end(&w);
 }
 
+/* ---- a FIN without bytes ---- */
+
+static size_t ends_heard;
+
+/* Keeps what comes, so that the window is used up. */
+static void keep(rn_conn *conn, rn_stream *stream, const uint8_t *data, size_t len, bool fin,
+                 void *user) {
+    (void)conn;
+    (void)stream;
+    (void)data;
+    (void)len;
+    (void)user;
+    ends_heard += fin;
+}
+
+static bool is_established(void *user) {
+    return ((const world *)user)->client.established;
+}
+
+static void write_bytes(rn_stream *stream, size_t len, bool fin) {
+    static const uint8_t zeros[2 * WINDOW];
+    rn_bytes piece = rn_bytes_of(zeros, len);
+    assert_int_equal(rn_stream_write(stream, &piece, 1, fin), RPCNET_OK);
+}
+
+/* It takes no window (RFC 9000, section 4.1), so it waits for none. */
+static void an_end_needs_no_window(void **state) {
+    (void)state;
+    static const rn_conn_handler handler = {.stream_data = keep};
+    world w;
+    rn_stream *large;
+    rn_stream *small;
+    ends_heard = 0;
+    begin(&w, 4, 0, 0);
+    assert_true(rn_sim_run_until_done(w.sim, is_established, &w, 10 * RN_SECOND));
+    rn_conn_set_handler(w.server.conn, &handler, NULL);
+    assert_int_equal(rn_conn_open_bidi(w.client.conn, &small), RPCNET_OK);
+    assert_int_equal(rn_conn_open_bidi(w.client.conn, &large), RPCNET_OK);
+    write_bytes(small, 10, false);
+    rn_sim_run_for(w.sim, RN_SECOND);
+    write_bytes(large, 2 * WINDOW, true);
+    rn_sim_run_for(w.sim, RN_SECOND);
+    assert_int_equal(ngtcp2_conn_get_max_data_left(w.client.conn->quic), 0);
+    write_bytes(small, 0, true);
+    rn_sim_run_for(w.sim, RN_SECOND);
+    assert_int_equal(ends_heard, 1);
+    rn_stream_consume(RN_CONTAINER_OF(w.server.conn->streams.prev, rn_stream, link), WINDOW - 10);
+    rn_sim_run_for(w.sim, RN_SECOND);
+    assert_int_equal(ngtcp2_conn_get_max_data_left(w.client.conn->quic), 0);
+    end(&w);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_window_stays_what_it_is),
+        cmocka_unit_test(an_end_needs_no_window),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
