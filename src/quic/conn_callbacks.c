@@ -19,7 +19,7 @@ static int path_challenge_data(ngtcp2_conn *quic, uint8_t *out, void *user) {
 
 /* ---- connection ids ---- */
 
-/* Makes room for one more. The oldest one is let go of, if it is retired: 8 at the most are not. */
+/* Makes room for one more: of those that are retired the oldest is let go of. */
 static bool reserve_own_id(rn_conn *conn) {
     if (conn->own_ids_count < conn->own_ids_capacity) {
         return true;
@@ -34,13 +34,14 @@ static bool reserve_own_id(rn_conn *conn) {
         conn->own_ids_capacity = capacity;
         return true;
     }
-    if (!conn->own_ids[0].retired) {
-        return false;
+    for (rn_own_id *id = conn->own_ids; id < conn->own_ids + conn->own_ids_count; id++) {
+        if (id->retired) {
+            conn->own_ids_count--;
+            memmove(id, id + 1, (size_t)(conn->own_ids + conn->own_ids_count - id) * sizeof *id);
+            return true;
+        }
     }
-    conn->own_ids_count--;
-    conn->own_ids_first++;
-    memmove(&conn->own_ids[0], &conn->own_ids[1], conn->own_ids_count * sizeof conn->own_ids[0]);
-    return true;
+    return false;
 }
 
 static int new_connection_id(ngtcp2_conn *quic, ngtcp2_cid *id, uint8_t *token, size_t len,
@@ -56,7 +57,8 @@ static int new_connection_id(ngtcp2_conn *quic, ngtcp2_cid *id, uint8_t *token, 
         rn_endpoint_add_id(endpoint, id, conn) != RPCNET_OK) {
         return NGTCP2_ERR_CALLBACK_FAILURE;
     }
-    conn->own_ids[conn->own_ids_count++] = (rn_own_id){.id = *id};
+    uint64_t sequence = conn->own_ids[conn->own_ids_count - 1].sequence + 1;
+    conn->own_ids[conn->own_ids_count++] = (rn_own_id){.sequence = sequence, .id = *id};
     return 0;
 }
 

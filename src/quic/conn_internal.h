@@ -23,7 +23,7 @@ enum {
     RN_FLIGHT_SEGMENTS_MAX = 64, /* the kernel's limit for UDP_SEGMENT */
     RN_URGENCY_LEVELS = 8,       /* RFC 9218 */
     RN_URGENCY_DEFAULT = 3,
-    RN_OWN_IDS_MAX = 64, /* connection ids that we issue in a connection's life and keep */
+    RN_OWN_IDS_MAX = 64, /* connection ids of ours that a connection keeps, retired ones included */
     RN_ACTIVE_IDS = 8,   /* of each side at once */
     RN_CHALLENGES_MAX =
         1024 /* of a connection's life that get more than a response, see conn_rx.c */
@@ -65,10 +65,12 @@ typedef struct rn_trial {
     rn_address remote; /* len 0: none */
     uint64_t received; /* bytes of datagrams */
     uint64_t sent;
+    uint64_t sent_ns; /* when the last packet was, or when it began */
 } rn_trial;
 
-/* A connection id of ours. Retired ones are kept: their sequence numbers must stay known. */
+/* A connection id of ours. Retired ones are kept, the last of them at least. */
 typedef struct rn_own_id {
+    uint64_t sequence;
     ngtcp2_cid id;
     bool retired;
 } rn_own_id;
@@ -102,7 +104,6 @@ struct rn_conn {
     rn_own_id *own_ids;     /* in the order of their sequence numbers */
     size_t own_ids_count;
     size_t own_ids_capacity; /* from RN_ACTIVE_IDS, doubled up to RN_OWN_IDS_MAX */
-    uint64_t own_ids_first;  /* sequence number of own_ids[0] */
 
     rn_map *streams_by_id;
     rn_list streams;
@@ -112,6 +113,7 @@ struct rn_conn {
 
     unsigned challenges_accompanied; /* up to RN_CHALLENGES_MAX */
     bool close_asked;
+    bool retry_due; /* over, because the client's address has to be proven before it may begin */
     bool reset_received;
     bool reset_lost;  /* there was no memory to reset a stream */
     bool resets_wait; /* a client's streams are reset after its first flight of 1-RTT packets */
@@ -188,8 +190,9 @@ void rn_conn_release_resets(rn_conn *conn);
 /* A datagram was read; a packet was built. */
 void rn_conn_path_received(rn_conn *conn, const rn_datagram *datagram);
 void rn_conn_path_sent(rn_conn *conn, const rn_transmit *packet);
-/* Nothing may be sent until more has come from there. */
+/* Nothing may be sent until more has come from there, or rn_conn_path_deadline (RN_NEVER: none). */
 bool rn_conn_path_exhausted(const rn_conn *conn);
+uint64_t rn_conn_path_deadline(const rn_conn *conn);
 
 /* ---- conn_timer.c ---- */
 /* The timer has fired. The connection may be gone afterwards. */
@@ -216,7 +219,7 @@ struct rn_endpoint {
     rn_map *conns_by_id;
     rn_list conns;
     rn_list unfinished; /* accepted ones, the oldest handshake first */
-    rn_list ended;      /* accepted ones that only answer late packets, the first to end first */
+    rn_list ended;      /* accepted ones, for late packets alone, the first to end first */
     rn_list ready;
     rn_heap timers;
     rn_endpoint_stats stats;
