@@ -414,7 +414,9 @@ void rn_conn_schedule(rn_conn *conn) {
     if (conn->quic != NULL) {
         /* What is due already is due once more when time has moved on, not within this turn. */
         uint64_t expiry = ngtcp2_conn_get_expiry(conn->quic);
+        uint64_t path = rn_conn_path_deadline(conn);
         uint64_t now = rn_conn_now(conn);
+        expiry = path < expiry ? path : expiry;
         if (expiry <= now) {
             expiry = now + 1;
         }

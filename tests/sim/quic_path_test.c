@@ -110,10 +110,55 @@ static void a_new_path_is_validated_after_losses(void **state) {
     end(&w);
 }
 
+static void note_address(const rn_sim_seen *seen, void *user) {
+    char text[RN_ADDRESS_TEXT_MAX];
+    world *w = user;
+    w->responded |= strcmp(rn_address_format(&seen->from, text), OUTER) == 0;
+}
+
+static void check_path(const world *w, const char *expected) {
+    char text[RN_ADDRESS_TEXT_MAX];
+    rn_address remote;
+    const ngtcp2_path *path = ngtcp2_conn_get_path(w->server.conn->quic);
+    assert_int_equal(rn_address_from_sockaddr(&remote, path->remote.addr, path->remote.addrlen),
+                     RPCNET_OK);
+    assert_string_equal(rn_address_format(&remote, text), expected);
+}
+
+/* Somebody has sent a packet of the client's on from another address. The server has much to say,
+ * and may not say it there: it has to notice all the same that nobody answers, and to go back (RFC
+ * 9000, section 9.3.2). */
+static void a_path_that_was_made_up_is_left(void **state) {
+    (void)state;
+    static const uint8_t zeros[100000];
+    const rn_sim_link dead = {.latency_ns = LATENCY, .loss = 1};
+    const rn_bytes much = rn_bytes_of(zeros, sizeof zeros);
+    char before[RN_ADDRESS_TEXT_MAX];
+    rn_stream *stream;
+    world w;
+    begin(&w);
+    (void)rn_address_format(rn_conn_remote(w.server.conn), before);
+    rn_sim_set_tap(w.sim, note_address, &w);
+    assert_true(rn_sim_run_until_done(w.sim, has_responded, &w, 60 * RN_SECOND));
+    rn_sim_run_for(w.sim, LATENCY);
+    rn_sim_set_link_one_way(w.sim, CLIENT, SERVER, &dead);
+    check_path(&w, OUTER);
+    assert_int_equal(rn_conn_open_bidi(w.server.conn, &stream), RPCNET_OK);
+    assert_int_equal(rn_stream_write(stream, &much, 1, false), RPCNET_OK);
+    rn_sim_run_for(w.sim, 100 * RN_MILLISECOND);
+    check_path(&w, OUTER);
+    assert_true(rn_conn_path_exhausted(w.server.conn));
+    rn_sim_run_for(w.sim, 8 * RN_SECOND);
+    assert_non_null(w.server.conn);
+    check_path(&w, before);
+    end(&w);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_lost_response_is_probed_for),
         cmocka_unit_test(a_new_path_is_validated_after_losses),
+        cmocka_unit_test(a_path_that_was_made_up_is_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
