@@ -3,7 +3,9 @@
  * for a gap to close, the connection ids of both sides.
  *
  * They are kept by looking at packets where they are sealed and opened (quic/protection.h), from
- * the first packet of every connection. */
+ * the first packet of every connection. Much of it nothing reads yet (packet numbers, ids, pieces'
+ * bytes; in quic/protection.h `phase` and `header_*`): it is for whoever writes a connection down.
+ */
 #ifndef RN_QUIC_BOOKS_H
 #define RN_QUIC_BOOKS_H
 

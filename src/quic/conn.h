@@ -38,7 +38,8 @@ typedef struct rn_close {
     char text[RN_CLOSE_TEXT_MAX]; /* for people; may hold bytes of the peer */
 } rn_close;
 
-/* Callbacks of a connection. Each may be NULL. */
+/* Callbacks of a connection. Each may be NULL. From rn_conn_close on only `closed` comes: a stream
+ * may be gone without a stream_closed, so whoever has closed uses no stream any more. */
 typedef struct rn_conn_handler {
     /* The handshake is complete and the peer is who it has to be. Once. */
     void (*established)(rn_conn *conn, void *user);
@@ -87,7 +88,8 @@ size_t rn_conn_overdue_memory(const rn_conn *conn, uint64_t before_ns);
 uint64_t rn_conn_streams_left(const rn_conn *conn);
 
 /* Closes with an application error code (RFC 9000, section 10.2). `closed` is called before the
- * endpoint returns to its caller, not inside this function. `text` is cut to RN_CLOSE_TEXT_MAX. */
+ * endpoint returns to its caller, or at its next transmit, not inside this function, and nothing
+ * else before it. `text` is cut to RN_CLOSE_TEXT_MAX. */
 void rn_conn_close(rn_conn *conn, uint64_t code, const char *text);
 
 /* Starts a key update (RFC 9001, section 6). RPCNET_ERR_STATE: not possible yet. */

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "rpcnet/error.h"
 
@@ -117,6 +118,8 @@ int rn_port_new(rn_port **out, const rn_port_config *config) {
     endpoint.ready = on_ready;
     endpoint.ready_user = port;
     int result = rn_endpoint_new(&port->endpoint, &endpoint);
+    explicit_bzero(endpoint.secret, sizeof endpoint.secret);
+    explicit_bzero(endpoint.previous_secret, sizeof endpoint.previous_secret);
     if (result == RPCNET_OK) {
         result = rn_env_timer_new(port->env, on_timer, port, &port->timer);
     }
