@@ -1,6 +1,7 @@
 /* conn_close: how connections end (RFC 9000, section 10). Once the end is decided the handler is
- * told, and ngtcp2, TLS, streams and secrets are let go of; what remains for three probe timeouts
- * is the CONNECTION_CLOSE packet and the ids that it answers for. */
+ * told, and ngtcp2, TLS, streams and secrets are let go of. What remains for three probe timeouts
+ * are the ids, so that late packets get no stateless reset, and, where we have closed, the
+ * CONNECTION_CLOSE packet that answers them. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,16 +34,22 @@ void rn_conn_close(rn_conn *conn, uint64_t code, const char *text) {
     rn_conn_wake(conn);
 }
 
-/* Tells the handler and lets go of all but what answers late packets. */
+/* For how long late packets are known. Who has timed out sends none. */
+static uint64_t linger_ns(const rn_conn *conn) {
+    bool lingers = conn->state == RN_CONN_CLOSING || conn->close.cause == RN_CLOSE_PEER ||
+                   conn->close.cause == RN_CLOSE_RESET;
+    return lingers ? 3 * ngtcp2_conn_get_pto(conn->quic) : 0;
+}
+
+/* Tells the handler and lets go of all but what is for late packets. */
 static void finish(rn_conn *conn, enum rn_conn_state state) {
     rn_conn_handler handler = conn->handler;
     rn_list *link;
     rn_list *after;
-    uint64_t pto = ngtcp2_conn_get_pto(conn->quic);
-    uint64_t now = rn_conn_now(conn);
     memset(&conn->handler, 0, sizeof conn->handler);
     conn->close_asked = true;
     conn->state = state;
+    uint64_t end = rn_conn_now(conn) + linger_ns(conn);
     conn->endpoint->stats.handshakes_failed += conn->handshake_counted;
     rn_conn_leave_handshake(conn);
     if (conn->server) {
@@ -64,7 +71,6 @@ static void finish(rn_conn *conn, enum rn_conn_state state) {
     rn_protection_fini(&conn->protection);
     rn_books_fini(&conn->books);
     rn_books_init(&conn->books, &conn->blocks);
-    uint64_t end = state == RN_CONN_CLOSING ? now + 3 * pto : now;
     (void)rn_heap_set(&conn->endpoint->timers, &conn->timer, end);
     rn_conn_wake(conn);
 }
@@ -195,8 +201,12 @@ void rn_conn_fail(rn_conn *conn, int error) {
         rn_conn_abandon(conn, RN_CLOSE_HANDSHAKE_FAILED,
                         "the server does not speak QUIC version 1");
         break;
-    case NGTCP2_ERR_DROP_CONN:
     case NGTCP2_ERR_RETRY:
+        /* A later part of the ClientHello has overtaken its beginning. */
+        conn->retry_due = true;
+        rn_conn_abandon(conn, RN_CLOSE_HANDSHAKE_FAILED, "the address has to be proven first");
+        break;
+    case NGTCP2_ERR_DROP_CONN:
         rn_conn_abandon(conn, RN_CLOSE_HANDSHAKE_FAILED, "the first packet is not acceptable");
         break;
     case NGTCP2_ERR_CLOSING:

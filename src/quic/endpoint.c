@@ -104,7 +104,8 @@ int rn_endpoint_connect(rn_endpoint *endpoint, const rn_connect_options *options
 static rn_conn *find_by_address(const rn_endpoint *endpoint, const rn_address *remote) {
     for (const rn_list *link = endpoint->conns.next; link != &endpoint->conns; link = link->next) {
         rn_conn *conn = RN_CONTAINER_OF(link, rn_conn, link);
-        if (!conn->server && rn_address_equal(&conn->remote, remote)) {
+        bool alive = conn->quic != NULL; /* a connection before it may be closing or draining */
+        if (alive && !conn->server && rn_address_equal(&conn->remote, remote)) {
             return conn;
         }
     }

@@ -94,8 +94,8 @@ static bool connections_full(const rn_endpoint *endpoint) {
 }
 
 /* The connection that has to go so that a newcomer finds a place; NULL: there is none. What has
- * ended and only answers late packets goes first, but where handshakes are what there is too many
- * of: it is none any more. */
+ * ended and is there for late packets alone goes first, but where handshakes are what there is too
+ * many of: it is none any more. */
 static rn_conn *find_victim(const rn_endpoint *endpoint) {
     rn_conn *ended = first_of(&endpoint->ended);
     rn_conn *oldest = first_of(&endpoint->unfinished);
@@ -144,6 +144,10 @@ static void accept_connection(rn_endpoint *endpoint, const rn_datagram *datagram
         endpoint->config.accepted(endpoint, conn, endpoint->config.user);
     }
     rn_conn_receive(conn, datagram);
+    if (conn->retry_due) {
+        rn_conn_del(conn);
+        rn_answer_retry(endpoint, datagram, header);
+    }
 }
 
 static bool half_used(const rn_census *census, const rn_address *address) {
@@ -193,7 +197,8 @@ void rn_endpoint_receive_unknown(rn_endpoint *endpoint, const rn_datagram *datag
     bool short_header = (datagram->data[0] & 0x80) == 0;
     if (short_header) {
         rn_answer_reset(endpoint, datagram, ids);
-    } else if (!endpoint->accepting) {
+    } else if (!endpoint->accepting || ids->version == 0) {
+        /* 0: Version Negotiation, which must not be answered with its like (section 6.1). */
         endpoint->stats.datagrams_dropped++;
     } else if (ids->version != NGTCP2_PROTO_VER_V1) {
         rn_answer_version(endpoint, datagram, ids);

@@ -405,6 +405,80 @@ static void a_close_is_heard(void **state) {
     end(&w);
 }
 
+typedef struct overheard {
+    uint8_t bytes[2048];
+    size_t len;
+} overheard;
+
+static void overhear(const rn_sim_seen *seen, void *user) {
+    overheard *last = user;
+    char from[RN_ADDRESS_TEXT_MAX];
+    bool of_client = strncmp(rn_address_format(&seen->from, from), CLIENT, strlen(CLIENT)) == 0;
+    if (of_client && seen->data.len <= sizeof last->bytes && (seen->data.data[0] & 0x80) == 0) {
+        last->len = seen->data.len;
+        memcpy(last->bytes, seen->data.data, seen->data.len);
+    }
+}
+
+/* Late packets of a client that has closed are not answered for some time, also not with a reset
+ * (RFC 9000, section 10.2.2). Its place is free at once. */
+static void a_closed_connection_drains(void **state) {
+    (void)state;
+    overheard late = {.len = 0};
+    rn_quic_limits limits = RN_QUIC_LIMITS_DEFAULT;
+    limits.connections_max = 1;
+    world w;
+    wire raw;
+    begin(&w, 20, NULL);
+    start_server(&w, &limits);
+    rn_sim_set_tap(w.sim, overhear, &late);
+    start_client(&w, 1, 1000);
+    check_echo(&w);
+    rn_sim_set_tap(w.sim, NULL, NULL);
+    assert_true(late.len > 21); /* more than the shortest reset */
+    rn_conn_close(w.client.conn, 7, "");
+    run_until(&w, client_is_closed);
+    rn_sim_run_for(w.sim, 10 * RN_MILLISECOND);
+    assert_int_equal(w.server.close.cause, RN_CLOSE_PEER);
+    wire_open(&w, &raw);
+    rn_transmit again = {
+        .remote = w.address, .data = late.bytes, .len = late.len, .segment_size = late.len};
+    assert_int_equal(w.client_env->ops->udp_send(raw.udp, &again), RPCNET_OK);
+    rn_sim_run_for(w.sim, 20 * RN_MILLISECOND);
+    assert_int_equal(raw.received, 0);
+    assert_int_equal(server_stats(&w)->connections, 1);
+    rn_sim_run_for(w.sim, 10 * RN_SECOND);
+    assert_int_equal(server_stats(&w)->connections, 0);
+    wire_send(&w, &raw, late.bytes, late.len);
+    assert_int_equal(raw.received, 1); /* it is forgotten: now it is reset */
+    w.client_env->ops->udp_close(raw.udp);
+    end(&w);
+}
+
+static void a_draining_connection_takes_no_place(void **state) {
+    (void)state;
+    rn_quic_limits limits = RN_QUIC_LIMITS_DEFAULT;
+    limits.connections_max = limits.connections_per_address = 1;
+    world w;
+    begin(&w, 21, NULL);
+    start_server(&w, &limits);
+    for (size_t i = 1; i <= 3; i++) {
+        start_client(&w, 1, 10);
+        run_until(&w, client_is_done);
+        assert_true(w.client.done);
+        assert_int_equal(server_stats(&w)->handshakes_completed, i);
+        rn_conn_close(w.client.conn, 7, "");
+        run_until(&w, client_is_closed);
+        rn_echo_client_stop(&w.client);
+        rn_sim_run_for(w.sim, 10 * RN_MILLISECOND);
+        assert_int_equal(w.server.closed, i);
+        assert_int_equal(server_stats(&w)->connections, 1);
+    }
+    assert_int_equal(server_stats(&w)->connections_refused, 0);
+    rn_echo_server_stop(&w.server);
+    rn_sim_del(w.sim);
+}
+
 static void silence_ends_a_connection(void **state) {
     (void)state;
     world w;
@@ -675,6 +749,8 @@ int main(void) {
         cmocka_unit_test(garbage_is_counted_and_dropped),
         cmocka_unit_test(too_many_connections_are_refused),
         cmocka_unit_test(a_close_is_heard),
+        cmocka_unit_test(a_closed_connection_drains),
+        cmocka_unit_test(a_draining_connection_takes_no_place),
         cmocka_unit_test(silence_ends_a_connection),
         cmocka_unit_test(keep_alive_holds_a_silent_connection),
         cmocka_unit_test(a_restarted_server_resets),
