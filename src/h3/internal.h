@@ -21,7 +21,7 @@ typedef struct rn_h3_offer {
 struct rn_h3_session {
     rn_conn *conn;
     nghttp3_conn *http;
-    const rn_h3_handler *handler; /* NULL: forgotten */
+    const rn_h3_handler *handler;
     void *user;
     rn_list streams;       /* all rn_h3_stream: requests, and the peer's unidirectional ones */
     size_t requests;       /* of them */

@@ -64,7 +64,7 @@ static void on_established(rn_conn *conn, void *user) {
     }
     session->established = true;
     (void)conn;
-    if (session->handler != NULL && session->handler->established != NULL) {
+    if (session->handler->established != NULL) {
         session->handler->established(session, session->user);
     }
 }
@@ -216,8 +216,7 @@ static void on_stream_closed(rn_conn *conn, rn_stream *quic_stream, void *user) 
 static void on_streams_available(rn_conn *conn, void *user) {
     rn_h3_session *session = user;
     (void)conn;
-    if (session->established && !session->closing && session->handler != NULL &&
-        session->handler->streams_available != NULL) {
+    if (session->established && !session->closing && session->handler->streams_available != NULL) {
         session->handler->streams_available(session, session->user);
     }
 }
@@ -225,7 +224,7 @@ static void on_streams_available(rn_conn *conn, void *user) {
 static void on_address_token(rn_conn *conn, const uint8_t *token, size_t len, void *user) {
     rn_h3_session *session = user;
     (void)conn;
-    if (session->handler != NULL && session->handler->address_token != NULL) {
+    if (session->handler->address_token != NULL) {
         session->handler->address_token(session, token, len, session->user);
     }
 }
@@ -233,7 +232,7 @@ static void on_address_token(rn_conn *conn, const uint8_t *token, size_t len, vo
 static void on_unreachable(rn_conn *conn, void *user) {
     rn_h3_session *session = user;
     (void)conn;
-    if (session->handler != NULL && session->handler->unreachable != NULL) {
+    if (session->handler->unreachable != NULL) {
         session->handler->unreachable(session, session->user);
     }
 }
@@ -254,7 +253,7 @@ static void on_closed(rn_conn *conn, const rn_close *close, void *user) {
         }
         rn_h3_stream_del(stream);
     }
-    if (session->handler != NULL && session->handler->closed != NULL) {
+    if (session->handler->closed != NULL) {
         session->handler->closed(session, &told, session->user);
     }
     nghttp3_conn_del(session->http);
@@ -319,16 +318,6 @@ int rn_h3_session_new(rn_h3_session **out, rn_conn *conn, const rn_h3_options *o
     rn_conn_set_handler(conn, &conn_handler, session);
     *out = session;
     return RPCNET_OK;
-}
-
-void rn_h3_session_forget(rn_h3_session *session) {
-    session->handler = NULL;
-    rn_list *link;
-    rn_list *after;
-    RN_LIST_FOREACH(link, after, &session->streams) {
-        RN_CONTAINER_OF(link, rn_h3_stream, link)->handler = NULL;
-    }
-    rn_h3_session_close(session, RN_H3_NO_ERROR, "");
 }
 
 rn_conn *rn_h3_session_conn(const rn_h3_session *session) {

@@ -1,8 +1,8 @@
 /* session: HTTP/3 (RFC 9114) over one QUIC connection, server or client, and its request streams.
  *
  * A session makes itself the handler of its rn_conn. It and its streams live until the connection
- * is closed; whoever loses interest earlier calls a `_forget` function and hears nothing more. All
- * callbacks run inside the endpoint's functions. Every function here may be called from every
+ * is closed; whoever loses interest in a stream earlier calls rn_h3_forget and hears nothing more.
+ * All callbacks run inside the endpoint's functions. Every function here may be called from every
  * callback, for any session and any stream.
  *
  * Bytes handed to a function are copied into the stream's ring before it returns; nothing is
@@ -97,8 +97,6 @@ typedef struct rn_h3_options {
  * `options` may be NULL; `handler` must outlive the session. RPCNET_ERR_MEMORY. */
 int rn_h3_session_new(rn_h3_session **out, rn_conn *conn, const rn_h3_options *options,
                       const rn_h3_handler *handler, void *user);
-/* No callback of the session or of its streams any more; closes the connection if it is open. */
-void rn_h3_session_forget(rn_h3_session *session);
 
 rn_conn *rn_h3_session_conn(const rn_h3_session *session);
 size_t
@@ -165,7 +163,10 @@ rn_h3_session *rn_h3_stream_session(const rn_h3_stream *stream);
 uint64_t rn_h3_stream_number(const rn_h3_stream *stream);
 /* Bytes of memory that it holds: ring, fields, and of a frame that has not come whole. */
 size_t rn_h3_stream_memory(const rn_h3_stream *stream);
-size_t rn_h3_room(const rn_h3_stream *stream); /* body bytes that one rn_h3_send would take now */
+/* Body bytes that one rn_h3_send would take now. 0 while our header section is not sent; then the
+ * other one tells how many it will be behind that. */
+size_t rn_h3_room(const rn_h3_stream *stream);
+size_t rn_h3_room_behind(const rn_h3_stream *stream, const rn_h3_field *fields, size_t count);
 bool rn_h3_stream_is_sent(const rn_h3_stream *stream); /* our message is finished, or was reset */
 
 /* What is needed to go on with this stream elsewhere (see h3/books.h): its position in the inbound

@@ -77,7 +77,7 @@ size_t rn_h3_stream_request(const rn_h3_stream *stream, rn_h3_field out[RN_H3_FI
 static void refuse_section(rn_h3_stream *stream) {
     rn_h3_session *session = stream->session;
     rn_h3_stream_abort(stream, RN_H3_EXCESSIVE_LOAD, RN_H3_EXCESSIVE_LOAD);
-    if (session->handler != NULL && session->handler->excessive != NULL) {
+    if (session->handler->excessive != NULL) {
         session->handler->excessive(session, session->user);
     }
 }
@@ -131,7 +131,7 @@ static void deliver_request(rn_h3_stream *stream, const rn_h3_field *fields, siz
     if (nghttp3_conn_get_stream_priority(session->http, &priority, stream->id) == 0) {
         rn_stream_set_urgency(stream->stream, priority.urgency);
     }
-    if (session->handler != NULL && session->handler->request != NULL) {
+    if (session->handler->request != NULL) {
         session->handler->request(session, stream, fields, count, session->user);
     }
 }
@@ -252,7 +252,7 @@ static int on_shutdown(nghttp3_conn *http, int64_t id, void *conn_user) {
     (void)http;
     bool first = !session->goaway_received;
     session->goaway_received = true;
-    if (first && session->handler != NULL && session->handler->goaway != NULL) {
+    if (first && session->handler->goaway != NULL) {
         session->handler->goaway(session, session->user);
     }
     if (session->server) {

@@ -303,6 +303,16 @@ size_t rn_h3_room(const rn_h3_stream *stream) {
     return body_that_fits(rn_stream_room(stream->stream));
 }
 
+size_t rn_h3_room_behind(const rn_h3_stream *stream, const rn_h3_field *fields, size_t count) {
+    size_t frame_len = 0;
+    if (check_sendable(stream) != RPCNET_OK ||
+        measure_fields(stream->session, fields, count, &frame_len) != RPCNET_OK) {
+        return 0;
+    }
+    size_t room = rn_stream_room(stream->stream);
+    return room > frame_len ? body_that_fits(room - frame_len) : 0;
+}
+
 static size_t cut_pieces(rn_bytes *out, const rn_bytes *pieces, size_t count, size_t len) {
     size_t used = 0;
     for (size_t i = 0; i < count && len > 0; i++) {

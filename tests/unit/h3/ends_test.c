@@ -14,10 +14,6 @@ static void stop_it(heard *h) {
 static void close_session(heard *h) {
     rn_h3_session_close(h->side->session, RN_H3_NO_ERROR, "enough");
 }
-static void forget_session(heard *h) {
-    rn_h3_session_forget(h->side->session);
-    h->side->session = NULL;
-}
 static void goaway_session(heard *h) {
     assert_int_equal(rn_h3_session_goaway(h->side->session, true), RPCNET_OK);
 }
@@ -149,8 +145,8 @@ static void give_up(bool on_server, const char *place, void (*act)(heard *h), un
 }
 
 static void giving_up_inside_callbacks(void **state) {
-    static void (*const acts[])(heard *) = {reset_it,      forget_it,      stop_it,
-                                            close_session, forget_session, goaway_session};
+    static void (*const acts[])(heard *) = {reset_it, forget_it, stop_it, close_session,
+                                            goaway_session};
     static const char *const places[] = {"request", "headers", "data", "trailers", "end", "closed"};
     (void)state;
     for (size_t a = 0; a < sizeof acts / sizeof acts[0]; a++) {
