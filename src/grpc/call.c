@@ -19,22 +19,18 @@ static void apply_options(rn_call *call, const rn_call_options *options, size_t 
     call->manual_consume = options->manual_consume;
 }
 
-rn_call *rn_call_alloc(bool server, rn_bytes path, rn_bytes authority,
-                       const rn_call_options *options, rn_budget *budget) {
+rn_call *rn_call_alloc(bool server, rn_bytes path, const rn_call_options *options,
+                       rn_budget *budget) {
     size_t receive_max = 0;
-    rn_call *call = calloc(1, sizeof *call + path.len + authority.len);
+    rn_call *call = calloc(1, sizeof *call + path.len);
     if (call == NULL) {
         return NULL;
     }
     call->server = server;
     call->deadline = RN_NEVER;
     call->path_len = path.len;
-    call->authority_len = authority.len;
     if (path.len > 0) {
-        memcpy(call->names, path.data, path.len);
-    }
-    if (authority.len > 0) {
-        memcpy(call->names + path.len, authority.data, authority.len);
+        memcpy(call->path, path.data, path.len);
     }
     apply_options(call, options, &receive_max);
     rn_metadata_init(&call->metadata);
@@ -82,12 +78,11 @@ void rn_call_leave(rn_call *call) {
 
 int rn_call_result_set(rn_call_result *result, const rn_status *status,
                        const rn_metadata *metadata) {
-    size_t len =
-        status->message.len < RN_STATUS_MESSAGE_MAX ? status->message.len : RN_STATUS_MESSAGE_MAX;
     rn_buffer_clear(&result->message);
     rn_metadata_clear(&result->metadata);
     result->code = status->code;
-    int rv = rn_buffer_append(&result->message, status->message.data, len);
+    int rv =
+        rn_buffer_append(&result->message, status->message.data, rn_status_cut(status->message));
     if (rv == RPCNET_OK && metadata != NULL) {
         rv = rn_metadata_copy(&result->metadata, metadata);
     }
@@ -170,16 +165,8 @@ void rn_call_set_options(rn_call *call, const rn_call_options *options) {
     call->kept.limit = call->send_max + RN_FRAME_PREFIX_LEN;
 }
 
-bool rn_call_is_server(const rn_call *call) {
-    return call->server;
-}
-
 rn_bytes rn_call_path(const rn_call *call) {
-    return rn_bytes_of(call->names, call->path_len);
-}
-
-rn_bytes rn_call_authority(const rn_call *call) {
-    return rn_bytes_of(call->names + call->path_len, call->authority_len);
+    return rn_bytes_of(call->path, call->path_len);
 }
 
 const rn_metadata *rn_call_metadata(const rn_call *call) {

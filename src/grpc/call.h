@@ -85,9 +85,7 @@ void rn_call_set_options(rn_call *call, const rn_call_options *options);
  * was finished: what it has still to send goes on by itself. NULL is fine. */
 void rn_call_del(rn_call *call);
 
-bool rn_call_is_server(const rn_call *call);
 rn_bytes rn_call_path(const rn_call *call);
-rn_bytes rn_call_authority(const rn_call *call);
 const rn_metadata *rn_call_metadata(const rn_call *call); /* server: of the request */
 uint64_t rn_call_deadline(const rn_call *call);           /* RN_NEVER: none */
 rn_h3_stream *rn_call_stream(const rn_call *call);        /* NULL once it is gone */
@@ -100,6 +98,8 @@ rn_h3_stream *rn_call_stream(const rn_call *call);        /* NULL once it is gon
 int rn_call_send(rn_call *call, const rn_bytes *pieces, size_t count);
 /* Bytes of the message that is being kept; 0: rn_call_send takes another one. */
 size_t rn_call_kept(const rn_call *call);
+/* Bytes of a message of which rn_call_send keeps nothing now. */
+size_t rn_call_room(const rn_call *call);
 /* Bytes of memory that the call holds: ring, kept message, half-received message, metadata. */
 size_t rn_call_memory(const rn_call *call);
 /* It has ended with RESOURCE_EXHAUSTED because there was no memory for a message that came, or for

@@ -40,7 +40,7 @@ int rn_call_new(rn_call **out, rn_h3_session *session, const rn_call_start *star
     if (start->deadline <= now) {
         return RPCNET_ERR_TIMEOUT;
     }
-    rn_call *call = rn_call_alloc(false, start->path, start->authority, start->options,
+    rn_call *call = rn_call_alloc(false, start->path, start->options,
                                   rn_conn_budget(rn_h3_session_conn(session)));
     if (call == NULL) {
         return RPCNET_ERR_MEMORY;

@@ -44,15 +44,14 @@ struct rn_call {
     rn_call_result result;
 
     size_t path_len;
-    size_t authority_len;
-    uint8_t names[]; /* path, authority */
+    uint8_t path[];
 };
 
 extern const rn_h3_stream_handler rn_call_stream_handler;
 
 /* ---- call.c ---- */
-rn_call *rn_call_alloc(bool server, rn_bytes path, rn_bytes authority,
-                       const rn_call_options *options, rn_budget *budget);
+rn_call *rn_call_alloc(bool server, rn_bytes path, const rn_call_options *options,
+                       rn_budget *budget);
 /* Around everything that may call the user; the call may be freed by rn_call_leave. */
 void rn_call_enter(rn_call *call);
 void rn_call_leave(rn_call *call);

@@ -54,8 +54,7 @@ static int check_request(rn_h3_stream *stream, const rn_wire_head *head, uint64_
 
 static int accept_call(rn_call **out, rn_h3_stream *stream, const rn_wire_head *head,
                        rn_metadata *metadata, uint64_t timeout_ns, const rn_call_options *options) {
-    rn_call *call =
-        rn_call_alloc(true, head->path, head->authority, options, metadata->bytes.budget);
+    rn_call *call = rn_call_alloc(true, head->path, options, metadata->bytes.budget);
     if (call == NULL) {
         rn_h3_reset(stream, RN_H3_INTERNAL_ERROR);
         return RPCNET_ERR_MEMORY;

@@ -22,11 +22,15 @@ static int check_sendable(const rn_call *call) {
 
 /* ---- messages ---- */
 
+static void add_initial(rn_wire *wire) {
+    rn_wire_add(wire, ":status", rn_bytes_text("200"));
+    rn_wire_add(wire, "content-type", rn_bytes_text("application/grpc"));
+}
+
 static int send_initial(rn_call *call, const rn_metadata *metadata) {
     rn_wire wire;
     rn_wire_init(&wire);
-    rn_wire_add(&wire, ":status", rn_bytes_text("200"));
-    rn_wire_add(&wire, "content-type", rn_bytes_text("application/grpc"));
+    add_initial(&wire);
     int rv = rn_wire_add_metadata(&wire, metadata);
     if (rv == RPCNET_OK) {
         rv = rn_h3_respond(call->stream, wire.fields, wire.count, false);
@@ -44,6 +48,23 @@ int rn_call_send_headers(rn_call *call, const rn_metadata *metadata) {
         rv = RPCNET_ERR_STATE;
     }
     return rv != RPCNET_OK ? rv : send_initial(call, metadata);
+}
+
+size_t rn_call_room(const rn_call *call) {
+    if (check_sendable(call) != RPCNET_OK || rn_call_kept(call) > 0) {
+        return 0;
+    }
+    size_t room;
+    if (call->server && !call->headers_sent) {
+        rn_wire wire;
+        rn_wire_init(&wire);
+        add_initial(&wire);
+        room = rn_h3_room_behind(call->stream, wire.fields, wire.count);
+        rn_wire_fini(&wire);
+    } else {
+        room = rn_h3_room(call->stream);
+    }
+    return room > RN_FRAME_PREFIX_LEN ? room - RN_FRAME_PREFIX_LEN : 0;
 }
 
 static int keep_rest(rn_call *call, const rn_bytes *pieces, size_t count, size_t taken) {
@@ -132,8 +153,7 @@ static int send_status(rn_call *call, const rn_status *status, const rn_metadata
     int rv = RPCNET_OK;
     rn_wire_init(&wire);
     if (!call->headers_sent) {
-        rn_wire_add(&wire, ":status", rn_bytes_text("200"));
-        rn_wire_add(&wire, "content-type", rn_bytes_text("application/grpc"));
+        add_initial(&wire);
     }
     rn_wire_add_status(&wire, status);
     if (status->code == RPCNET_GRPC_UNIMPLEMENTED) {

@@ -44,20 +44,24 @@ static bool is_continuation(uint8_t byte) {
     return (byte & 0xc0) == 0x80;
 }
 
-static size_t cut(rn_bytes message) {
-    if (message.len <= RN_STATUS_MESSAGE_MAX) {
-        return message.len;
-    }
+/* RN_STATUS_MESSAGE_MAX bytes of a message, and the byte behind them. */
+static size_t cut(const uint8_t *text, uint8_t next) {
     size_t len = RN_STATUS_MESSAGE_MAX;
-    for (size_t back = 0; back < 3 && is_continuation(message.data[len]); back++) {
-        len--; /* at most three continuation bytes: else it is no UTF-8 anyway */
+    for (size_t back = 0; back < 3 && is_continuation(next); back++) {
+        next = text[--len]; /* at most three continuation bytes: else it is no UTF-8 anyway */
     }
     return len;
 }
 
+size_t rn_status_cut(rn_bytes message) {
+    return message.len > RN_STATUS_MESSAGE_MAX
+               ? cut(message.data, message.data[RN_STATUS_MESSAGE_MAX])
+               : message.len;
+}
+
 size_t rn_status_encode_message(char out[RN_STATUS_ENCODED_MAX], rn_bytes message) {
     static const char hex[] = "0123456789ABCDEF";
-    size_t len = cut(message);
+    size_t len = rn_status_cut(message);
     size_t used = 0;
     for (size_t i = 0; i < len; i++) {
         uint8_t c = message.data[i];
@@ -86,15 +90,15 @@ static int hex_digit(uint8_t c) {
 
 size_t rn_status_decode_message(char out[RN_STATUS_MESSAGE_MAX], rn_bytes wire) {
     size_t used = 0;
-    for (size_t i = 0; i < wire.len && used < RN_STATUS_MESSAGE_MAX; i++) {
+    for (size_t i = 0; i < wire.len; i++) {
         int high = wire.data[i] == '%' && wire.len - i > 2 ? hex_digit(wire.data[i + 1]) : -1;
         int low = high >= 0 ? hex_digit(wire.data[i + 2]) : -1;
-        if (low >= 0) {
-            out[used++] = (char)(high << 4 | low);
-            i += 2;
-        } else {
-            out[used++] = (char)wire.data[i];
+        uint8_t byte = low >= 0 ? (uint8_t)(high << 4 | low) : wire.data[i];
+        if (used == RN_STATUS_MESSAGE_MAX) {
+            return cut((const uint8_t *)out, byte);
         }
+        out[used++] = (char)byte;
+        i += low >= 0 ? 2 : 0;
     }
     return used;
 }

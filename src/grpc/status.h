@@ -19,8 +19,10 @@ typedef struct rn_status {
 /* The value of grpc-status: decimal digits. A number above 16 is UNKNOWN; false: not a number. */
 bool rn_status_parse_code(rn_bytes wire, enum rpcnet_grpc_code *out);
 
-/* grpc-message: percent-encoding of what is not printable ASCII, and of "%". Cuts at
- * RN_STATUS_MESSAGE_MAX, at a UTF-8 boundary. Returns the length; `out` is not terminated. */
+/* The length of a message that is cut to RN_STATUS_MESSAGE_MAX, in front of a UTF-8 character. */
+size_t rn_status_cut(rn_bytes message);
+/* grpc-message: percent-encoding of what is not printable ASCII, and of "%". What is longer than a
+ * message is cut, here and in decoding. Returns the length; `out` is not terminated. */
 size_t rn_status_encode_message(char out[RN_STATUS_ENCODED_MAX], rn_bytes message);
 /* Never fails: an escape that is none is taken as it stands. */
 size_t rn_status_decode_message(char out[RN_STATUS_MESSAGE_MAX], rn_bytes wire);

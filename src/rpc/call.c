@@ -5,7 +5,7 @@
 
 #include "rpc/internal.h"
 
-enum { FRAME_PREFIX = 5, HEADERS_ROOM = 128, HEAD_MAX = 64 };
+enum { HEAD_MAX = 64 };
 
 uint64_t rpcnet_now(rpcnet_env *env) {
     return rn_env_now(env);
@@ -164,9 +164,7 @@ void rpcnet_call_peer(const rpcnet_call *call, rpcnet_peer *out) {
 
 static int send_pieces(rpcnet_call *call, const rn_bytes *pieces, size_t count) {
     if (call->inner != NULL) {
-        int rv = rn_call_send(call->inner, pieces, count);
-        call->spoke |= rv == RPCNET_OK;
-        return rv;
+        return rn_call_send(call->inner, pieces, count);
     }
     return call->server ? RPCNET_ERR_CLOSED : rn_rpc_call_keep(call, pieces, count);
 }
@@ -186,25 +184,11 @@ int rpcnet_call_send2(rpcnet_call *call, const void *head, size_t head_len, cons
 }
 
 size_t rpcnet_call_room(const rpcnet_call *call) {
-    const rn_h3_stream *stream = call->inner != NULL ? rn_call_stream(call->inner) : NULL;
-    if (stream == NULL || rn_call_kept(call->inner) > 0 || rn_h3_stream_is_sent(stream)) {
-        return 0;
-    }
-    if (call->server && !call->spoke) {
-        /* The first message takes the header section with it into an empty ring. */
-        return RN_CONTAINER_OF(call->port, rpcnet_server, port)->ring_bytes - HEADERS_ROOM;
-    }
-    size_t room = rn_h3_room(stream);
-    return room > FRAME_PREFIX ? room - FRAME_PREFIX : 0;
+    return call->inner != NULL ? rn_call_room(call->inner) : 0;
 }
 
 int rpcnet_call_send_headers(rpcnet_call *call, const rpcnet_metadata *metadata) {
-    if (!call->server) {
-        return RPCNET_ERR_STATE;
-    }
-    int rv = rn_call_send_headers(call->inner, metadata);
-    call->spoke |= rv == RPCNET_OK;
-    return rv;
+    return call->server ? rn_call_send_headers(call->inner, metadata) : RPCNET_ERR_STATE;
 }
 
 void rpcnet_call_cancel(rpcnet_call *call) {

@@ -10,7 +10,7 @@
 void rn_rpc_call_tell_status(rpcnet_call *call, int code, rn_bytes message,
                              const rn_metadata *trailers) {
     char text[RN_STATUS_MESSAGE_MAX + 1];
-    size_t len = message.len < RN_STATUS_MESSAGE_MAX ? message.len : RN_STATUS_MESSAGE_MAX;
+    size_t len = rn_status_cut(message);
     assert(!call->over);
     call->over = true;
     rn_rpc_call_disarm(call);
@@ -182,7 +182,7 @@ static int wait_for_stream(rpcnet_call *call, rpcnet_channel *channel,
 /* May a call begin this moment, with none before it in the queue? */
 static bool has_stream(const rpcnet_channel *channel) {
     const rn_channel_link *link = channel->link;
-    return link != NULL && link->session != NULL && rn_h3_session_is_usable(link->session) &&
+    return link != NULL && rn_h3_session_is_usable(link->session) &&
            rn_list_empty(&channel->waiting) &&
            rn_conn_streams_left(rn_h3_session_conn(link->session)) > 0;
 }
@@ -190,8 +190,7 @@ static bool has_stream(const rpcnet_channel *channel) {
 /* Without `reconnect` nothing comes after this connection. */
 static bool is_shut(const rpcnet_channel *channel) {
     const rn_channel_link *link = channel->link;
-    bool leaving = link != NULL && link->session != NULL && link->established &&
-                   !rn_h3_session_is_usable(link->session);
+    bool leaving = link != NULL && link->established && !rn_h3_session_is_usable(link->session);
     return channel->deleted || channel->state == RPCNET_CHANNEL_CLOSED ||
            (leaving && !channel->reconnect);
 }

@@ -150,7 +150,7 @@ void rn_channel_start_calls(rpcnet_channel *channel) {
     rn_channel_enter(channel);
     while (!channel->deleted && !rn_list_empty(&channel->waiting)) {
         rn_channel_link *link = channel->link;
-        if (link == NULL || link->session == NULL || !rn_h3_session_is_usable(link->session) ||
+        if (link == NULL || !rn_h3_session_is_usable(link->session) ||
             rn_conn_streams_left(rn_h3_session_conn(link->session)) == 0) {
             break;
         }
@@ -200,8 +200,7 @@ enum rpcnet_channel_state rpcnet_channel_get_state(const rpcnet_channel *channel
 
 uint64_t rpcnet_channel_rtt(const rpcnet_channel *channel) {
     const rn_channel_link *link = channel->link;
-    return link != NULL && link->session != NULL ? rn_conn_rtt(rn_h3_session_conn(link->session))
-                                                 : 0;
+    return link != NULL ? rn_conn_rtt(rn_h3_session_conn(link->session)) : 0;
 }
 
 const char *rpcnet_channel_local_address(const rpcnet_channel *channel) {

@@ -77,9 +77,7 @@ static void detach(rn_channel_link *link) {
 void rn_channel_drop_link(rn_channel_link *link) {
     detach(link);
     rn_rpc_calls_fail(&link->port.calls, RPCNET_GRPC_UNAVAILABLE, "the channel was deleted");
-    if (link->session != NULL) {
-        rn_h3_session_close(link->session, RN_H3_NO_ERROR, "");
-    }
+    rn_h3_session_close(link->session, RN_H3_NO_ERROR, "");
     rn_rpc_port_end(&link->port);
 }
 

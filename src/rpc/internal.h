@@ -86,7 +86,6 @@ struct rpcnet_call {
     rn_timer *timer; /* NULL: without a deadline */
     rn_call_options options;
     unsigned urgency; /* RPCNET_URGENCY_DEFAULT: as it is */
-    bool spoke;       /* server: something was sent, so the header section is out */
 
     /* Client: waiting for a stream. */
     rpcnet_channel *channel; /* where it waits; NULL once it does not */
@@ -148,7 +147,7 @@ typedef struct rn_channel_link {
     rn_rpc_port port;
     rn_list link;            /* rpcnet_channel.retired */
     rpcnet_channel *channel; /* NULL: deleted */
-    rn_h3_session *session;  /* NULL: closed */
+    rn_h3_session *session;  /* never NULL while it is the channel's and callbacks run */
     bool established;
     uint64_t established_at;
     enum rpcnet_loss loss; /* why we closed it ourselves */
@@ -245,7 +244,6 @@ struct rpcnet_server {
     rn_list conns;
     uint64_t conns_count;
     uint64_t streams_max;
-    size_t ring_bytes;       /* of each stream */
     const rn_budget *budget; /* NULL: none */
     uint64_t calls;
     size_t calls_open;

@@ -34,7 +34,6 @@ static int take_limits(rpcnet_server *server, const rpcnet_limits *given, rn_qui
         return rv;
     }
     rn_rpc_quic_limits(out, true, &limits);
-    server->ring_bytes = limits.send_ring_bytes;
     server->budget = limits.memory;
     server->streams_max = limits.streams_max;
     server->headers_max = limits.headers_max;

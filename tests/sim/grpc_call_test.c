@@ -21,6 +21,7 @@ enum { CALLS = 8, TOKENS = 300, BIG = 900000 };
 typedef struct call {
     struct world *world;
     rn_call *call;
+    bool served;
     unsigned tokens_sent; /* server */
     bool finish_wanted;
     unsigned messages;
@@ -70,7 +71,8 @@ static rn_tls_context *load_tls(const char *name) {
 static void on_message(rn_call *c, const uint8_t *data, size_t len, void *user) {
     call *it = user;
     char expected[32];
-    if (len < 32 && !rn_call_is_server(c)) {
+    (void)c;
+    if (len < 32 && !it->served) {
         int n = snprintf(expected, sizeof expected, "token %u", it->messages);
         it->wrong |= (size_t)n != len || memcmp(expected, data, len) != 0;
     }
@@ -134,8 +136,10 @@ static int send_big(call *it) {
 }
 
 static void on_writable(rn_call *c, void *user) {
-    if (rn_call_is_server(c)) {
-        send_tokens(user);
+    call *it = user;
+    (void)c;
+    if (it->served) {
+        send_tokens(it);
     }
 }
 
@@ -167,6 +171,7 @@ static void on_request(rn_h3_session *session, rn_h3_stream *stream, const rn_h3
     call *it = &w->served[w->accepted++ % CALLS];
     (void)session;
     it->world = w;
+    it->served = true;
     assert_int_equal(rn_call_accept(&it->call, stream, fields, count, NULL), RPCNET_OK);
     rn_call_set_handler(it->call, &handler, it);
 }

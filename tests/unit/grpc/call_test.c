@@ -22,7 +22,6 @@ static void unary(const fake_options *options) {
     pair_run(p);
     ear *s = &p->served[0];
     assert_true(rn_bytes_is(rn_call_path(s->call), "/test.Service/Method"));
-    assert_true(rn_bytes_is(rn_call_authority(s->call), "localhost:1"));
     assert_true(rn_call_deadline(s->call) == RN_NEVER);
     assert_string_equal(s->last, "question");
     assert_int_equal(s->half_closes, 1);
@@ -322,6 +321,58 @@ static void the_end_waits_for_room(void **state) {
     }
 }
 
+/* A long text is cut in front of a character, also when it has to wait. */
+static void a_long_text_of_a_status(void **state) {
+    (void)state;
+    static char text[RN_STATUS_MESSAGE_MAX + 2];
+    memset(text, 'a', RN_STATUS_MESSAGE_MAX - 1);
+    memcpy(text + RN_STATUS_MESSAGE_MAX - 1, "\xc3\xa9", 3);
+    for (int waits = 0; waits < 2; waits++) {
+        pair *p = pair_new(&(fake_options){.ring = 8192});
+        ear *c = open_call(p);
+        pair_run(p);
+        ear *s = &p->served[0];
+        if (waits) {
+            assert_int_equal(say_bytes(s, 20000), RPCNET_OK);
+        }
+        assert_int_equal(finish(s, RPCNET_GRPC_ABORTED, text), RPCNET_OK);
+        pair_run(p);
+        expect_status(c, RPCNET_GRPC_ABORTED);
+        assert_int_equal(c->text_len, RN_STATUS_MESSAGE_MAX - 1);
+        pair_del(p);
+    }
+}
+
+/* As much as is said to have room is not kept; one byte more is. */
+static void room_is_what_a_send_takes(void **state) {
+    (void)state;
+    for (unsigned spoken = 0; spoken < 3; spoken++) {
+        for (size_t more = 0; more < 2; more++) {
+            pair *p = pair_new(&(fake_options){.ring = 4096});
+            ear *c = open_call(p);
+            pair_run(p);
+            ear *s = &p->served[0];
+            fake_conn_hold(fake_link_server(p->link), true);
+            for (unsigned i = 0; i < spoken; i++) {
+                assert_int_equal(say_bytes(s, 100), RPCNET_OK);
+            }
+            size_t room = rn_call_room(s->call);
+            assert_true(room > 3000 && room < 4096);
+            assert_int_equal(say_bytes(s, room + (spoken > 0 ? more : 100 * more)), RPCNET_OK);
+            assert_int_equal(rn_call_kept(s->call) > 0, more);
+            assert_true(more == 0 || rn_call_room(s->call) == 0);
+            fake_conn_hold(fake_link_server(p->link), false);
+            pair_run(p);
+            assert_int_equal(finish(s, RPCNET_GRPC_OK, ""), RPCNET_OK);
+            assert_int_equal(rn_call_room(s->call), 0);
+            pair_run(p);
+            expect_status(c, RPCNET_GRPC_OK);
+            assert_int_equal(c->messages, spoken + 1);
+            pair_del(p);
+        }
+    }
+}
+
 static void half_close_behind_a_kept_message(void **state) {
     (void)state;
     pair *p = pair_new(&(fake_options){.ring = 2048});
@@ -456,6 +507,8 @@ int main(void) {
         cmocka_unit_test(names_are_checked),
         cmocka_unit_test(big_messages),
         cmocka_unit_test(the_end_waits_for_room),
+        cmocka_unit_test(a_long_text_of_a_status),
+        cmocka_unit_test(room_is_what_a_send_takes),
         cmocka_unit_test(half_close_behind_a_kept_message),
         cmocka_unit_test(manual_consumption),
         cmocka_unit_test(an_unfinished_message_holds_its_share),

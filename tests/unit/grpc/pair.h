@@ -34,6 +34,7 @@ typedef struct ear {
     char last[TEXT_MAX];
     enum rpcnet_grpc_code code;
     char text[TEXT_MAX];
+    size_t text_len;
     size_t trailers;
     char trailer[TEXT_MAX]; /* value of "x-trailer" */
     char header[TEXT_MAX];  /* value of "x-header" */
@@ -118,6 +119,7 @@ static inline void ear_status(rn_call *call, const rn_status *status, const rn_m
     e->code = status->code;
     (void)snprintf(e->text, sizeof e->text, "%.*s", (int)status->message.len,
                    status->message.len > 0 ? (const char *)status->message.data : "");
+    e->text_len = status->message.len;
     e->trailers = rn_metadata_count(trailers);
     copy_value(e->trailer, trailers, "x-trailer");
     act_in(e, "status");
