@@ -93,12 +93,15 @@ size_t rn_status_decode_message(char out[RN_STATUS_MESSAGE_MAX], rn_bytes wire) 
     for (size_t i = 0; i < wire.len; i++) {
         int high = wire.data[i] == '%' && wire.len - i > 2 ? hex_digit(wire.data[i + 1]) : -1;
         int low = high >= 0 ? hex_digit(wire.data[i + 2]) : -1;
-        uint8_t byte = low >= 0 ? (uint8_t)(high << 4 | low) : wire.data[i];
+        uint8_t byte = wire.data[i];
+        if (low >= 0) {
+            byte = (uint8_t)(high << 4 | low);
+            i += 2;
+        }
         if (used == RN_STATUS_MESSAGE_MAX) {
             return cut((const uint8_t *)out, byte);
         }
         out[used++] = (char)byte;
-        i += low >= 0 ? 2 : 0;
     }
     return used;
 }
