@@ -54,6 +54,7 @@ void rn_swap_stream_end(rn_swap_stream *stream, rn_swap_action *action, enum rn_
     if (rn_swap_stream_live(stream)) {
         rn_swap_stream_leave_worker(stream, action);
     }
+    stream->counters->opened += stream->state == RN_SWAP_IDLE;
     action->kind = RN_SWAP_END;
     action->code = code;
     action->message = rn_bytes_text(stream->end_text);
@@ -125,7 +126,7 @@ void rn_swap_stream_wait(rn_swap_stream *stream, rn_swap_action *action, uint64_
 rn_swap_action rn_swap_stream_open(rn_swap_stream *stream, uint64_t now_ns, uint64_t deadline_ns) {
     rn_swap_action action = {0};
     if (stream->state == RN_SWAP_DONE) {
-        return action; /* cancelled before its headers were through */
+        return action; /* it ended in the turn in which it came */
     }
     assert(stream->state == RN_SWAP_IDLE);
     stream->counters->opened++;
@@ -242,24 +243,34 @@ rn_swap_action rn_swap_stream_half_close(rn_swap_stream *stream) {
     return action;
 }
 
-rn_swap_action rn_swap_stream_cancel(rn_swap_stream *stream) {
+static rn_swap_action end_for(rn_swap_stream *stream, enum rn_swap_code code, uint64_t *counter,
+                              const char *text) {
     rn_swap_action action = {0};
     if (stream->state != RN_SWAP_DONE) {
-        rn_sentence_format(stream->end_text, sizeof stream->end_text, "cancelled by the client");
-        rn_swap_stream_end(stream, &action, RN_SWAP_CODE_CANCELLED,
-                           &stream->counters->ended_cancelled);
+        rn_sentence_format(stream->end_text, sizeof stream->end_text, "%s", text);
+        rn_swap_stream_end(stream, &action, code, counter);
     }
     return action;
 }
 
+rn_swap_action rn_swap_stream_cancel(rn_swap_stream *stream) {
+    return end_for(stream, RN_SWAP_CODE_CANCELLED, &stream->counters->ended_cancelled,
+                   "cancelled by the client");
+}
+
+rn_swap_action rn_swap_stream_client_lost(rn_swap_stream *stream) {
+    return end_for(stream, RN_SWAP_CODE_UNAVAILABLE, &stream->counters->ended_cancelled,
+                   "the client's connection was lost");
+}
+
+rn_swap_action rn_swap_stream_fail(rn_swap_stream *stream, enum rn_swap_code code,
+                                   const char *text) {
+    return end_for(stream, code, &stream->counters->ended_other, text);
+}
+
 rn_swap_action rn_swap_stream_exhaust(rn_swap_stream *stream, const char *text) {
-    rn_swap_action action = {0};
-    if (stream->state != RN_SWAP_DONE) {
-        rn_sentence_format(stream->end_text, sizeof stream->end_text, "%s", text);
-        rn_swap_stream_end(stream, &action, RN_SWAP_CODE_RESOURCE_EXHAUSTED,
-                           &stream->counters->ended_exhausted);
-    }
-    return action;
+    return end_for(stream, RN_SWAP_CODE_RESOURCE_EXHAUSTED, &stream->counters->ended_exhausted,
+                   text);
 }
 
 rn_swap_action rn_swap_stream_expire(rn_swap_stream *stream) {
@@ -330,13 +341,11 @@ bool rn_swap_stream_has_credit(const rn_swap_stream *stream) {
     return rn_swap_stream_live(stream) && stream->received < stream->granted;
 }
 
-bool rn_swap_stream_take_ack(rn_swap_stream *stream, bool force, uint64_t *sequence) {
+bool rn_swap_stream_take_ack(rn_swap_stream *stream, uint64_t *sequence) {
     uint64_t last = stream->journal.next - 1;
-    if (!rn_swap_stream_live(stream) || last == stream->acked) {
-        return false;
-    }
-    if (!force && last - stream->acked < RN_SWAP_ACK_MESSAGES &&
-        stream->unacked_bytes < RN_SWAP_ACK_BYTES) {
+    bool enough =
+        last - stream->acked >= RN_SWAP_ACK_MESSAGES || stream->unacked_bytes >= RN_SWAP_ACK_BYTES;
+    if (!rn_swap_stream_live(stream) || last == stream->acked || !enough) {
         return false;
     }
     stream->acked = last;

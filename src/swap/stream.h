@@ -30,7 +30,7 @@ enum {
     RN_SWAP_TRIED_MAX = 32,            /* workers tried in one round */
     RN_SWAP_ABSENCES_MAX = 32,         /* see rn_swap_stream_absent */
     RN_SWAP_CREDIT_WINDOW = 256 << 10, /* most payload bytes that a worker may be ahead */
-    RN_SWAP_EVENT_LIMIT = 64 << 10,    /* bytes of events (and RN_RECORD_OVERHEAD each) in a row */
+    RN_SWAP_EVENT_LIMIT = 64 << 10,    /* bytes of events, see rn_swap_stream.event_bytes */
     RN_SWAP_ACK_MESSAGES = 32,         /* an Ack is due after so many messages, */
     RN_SWAP_ACK_BYTES = 64 << 10       /* or so many bytes of payload */
 };
@@ -46,6 +46,7 @@ enum rn_swap_code {
     RN_SWAP_CODE_UNKNOWN = 2,
     RN_SWAP_CODE_DEADLINE_EXCEEDED = 4,
     RN_SWAP_CODE_RESOURCE_EXHAUSTED = 8,
+    RN_SWAP_CODE_UNIMPLEMENTED = 12,
     RN_SWAP_CODE_INTERNAL = 13,
     RN_SWAP_CODE_UNAVAILABLE = 14
 };
@@ -66,14 +67,15 @@ void rn_swap_config_default(rn_swap_config *config);
 
 /* Shared by all streams of a director; they only grow. */
 typedef struct rn_swap_counters {
-    uint64_t opened;
+    uint64_t opened; /* also those that ended before rn_swap_stream_open */
     uint64_t assignments;
     uint64_t accepted; /* assignments whose first frame was no refusal */
     uint64_t refusals;
     uint64_t lost[RN_SWAP_REASONS]; /* assignments lost, by enum rn_swap_reason */
     uint64_t relayed;               /* messages */
     uint64_t duplicates;            /* messages dropped because they had been relayed */
-    uint64_t stale;                 /* inputs of an assignment that is no longer the present one */
+    uint64_t stale;                 /* inputs of an assignment that is no longer the present one;
+                                     * none, if the caller drops the calls that it leaves */
     uint64_t faults;                /* workers that broke the protocol */
     uint64_t checkpoints;
     uint64_t checkpoints_refused; /* too large, or of no use any more */
@@ -85,8 +87,8 @@ typedef struct rn_swap_counters {
     uint64_t ended_failed;   /* by a Failure that is not to be retried */
     uint64_t ended_attempts; /* by the progress rule */
     uint64_t ended_unresumable;
-    uint64_t ended_parked; /* no worker in time */
-    uint64_t ended_cancelled;
+    uint64_t ended_parked;    /* no worker in time */
+    uint64_t ended_cancelled; /* by the client, or it is gone */
     uint64_t ended_deadline;
     uint64_t ended_exhausted; /* by a limit: memory, a queue, the length of a message */
     uint64_t ended_other;
@@ -134,8 +136,11 @@ typedef struct rn_swap_stream {
 
     uint64_t granted; /* payload bytes since the assignment */
     uint64_t received;
-    size_t event_bytes; /* cost of the events since the last message or rn_swap_stream_grant */
-    uint64_t acked;     /* the last sequence that was acknowledged to the worker */
+    /* Cost of the events and empty messages since the last rn_swap_stream_grant, RN_RECORD_OVERHEAD
+     * each with their bytes, less the payload of the messages among them: what uses no credit may
+     * take no more than config.event_limit beyond what does. */
+    size_t event_bytes;
+    uint64_t acked; /* the last sequence that was acknowledged to the worker */
     uint64_t unacked_bytes;
 } rn_swap_stream;
 
@@ -217,6 +222,13 @@ rn_swap_action rn_swap_stream_fault(rn_swap_stream *stream, uint64_t now_ns, rn_
 rn_swap_action rn_swap_stream_client_message(rn_swap_stream *stream, rn_bytes payload);
 rn_swap_action rn_swap_stream_half_close(rn_swap_stream *stream);
 rn_swap_action rn_swap_stream_cancel(rn_swap_stream *stream);
+/* Its connection was lost. END with UNAVAILABLE, for nobody, or NOTHING when the stream has ended.
+ */
+rn_swap_action rn_swap_stream_client_lost(rn_swap_stream *stream);
+/* The client's call cannot go on for another reason; `text` says which. END with `code`, or NOTHING
+ * when the stream has ended. */
+rn_swap_action rn_swap_stream_fail(rn_swap_stream *stream, enum rn_swap_code code,
+                                   const char *text);
 /* A limit has been passed that the stream itself knows nothing of; `text` says which. END with
  * RESOURCE_EXHAUSTED, or NOTHING when the stream has ended. */
 rn_swap_action rn_swap_stream_exhaust(rn_swap_stream *stream, const char *text);
@@ -247,8 +259,8 @@ bool rn_swap_stream_resumable(const rn_swap_stream *stream);
 bool rn_swap_stream_grant(rn_swap_stream *stream, uint64_t room, uint64_t *total);
 /* May the worker send now? (The progress detector counts only such time.) */
 bool rn_swap_stream_has_credit(const rn_swap_stream *stream);
-/* True: send Ack{*sequence}. Without `force` only when enough has come together. */
-bool rn_swap_stream_take_ack(rn_swap_stream *stream, bool force, uint64_t *sequence);
+/* True: send Ack{*sequence}. Only when enough has come together. */
+bool rn_swap_stream_take_ack(rn_swap_stream *stream, uint64_t *sequence);
 
 static inline bool rn_swap_stream_live(const rn_swap_stream *stream) {
     return stream->state == RN_SWAP_ASSIGNING || stream->state == RN_SWAP_FLOWING;

@@ -102,6 +102,19 @@ __attribute__((format(printf, 4, 5))) static void leave_for_fault(rn_swap_stream
     leave(stream, action, now_ns, RN_SWAP_LOST, true);
 }
 
+/* False: it is more than a worker may say outside of its credit, and the worker is left. */
+static bool charge_event(rn_swap_stream *stream, rn_swap_action *action, uint64_t now_ns,
+                         size_t len) {
+    size_t room = stream->config->event_limit - stream->event_bytes;
+    if (room < RN_RECORD_OVERHEAD || len > room - RN_RECORD_OVERHEAD) {
+        leave_for_fault(stream, action, now_ns, "more than %zu bytes of events or empty messages",
+                        stream->config->event_limit);
+        return false;
+    }
+    stream->event_bytes += len + RN_RECORD_OVERHEAD;
+    return true;
+}
+
 static void take_message(rn_swap_stream *stream, rn_swap_action *action, uint64_t now_ns,
                          const rn_numbered *message) {
     uint64_t due = stream->journal.next;
@@ -125,6 +138,9 @@ static void take_message(rn_swap_stream *stream, rn_swap_action *action, uint64_
         action->sequence = message->sequence;
         return;
     }
+    if (message->payload.len == 0 && !charge_event(stream, action, now_ns, 0)) {
+        return;
+    }
     int rv = rn_journal_append(&stream->journal, message->payload);
     if (rv == RPCNET_ERR_LIMIT || rv == RPCNET_ERR_MEMORY) {
         stream->counters->journals_given_up++;
@@ -132,7 +148,8 @@ static void take_message(rn_swap_stream *stream, rn_swap_action *action, uint64_
     }
     stream->losses = 0;
     stream->absences = 0;
-    stream->event_bytes = 0;
+    stream->event_bytes -=
+        message->payload.len < stream->event_bytes ? message->payload.len : stream->event_bytes;
     stream->unacked_bytes += message->payload.len;
     stream->counters->relayed++;
     action->kind = RN_SWAP_RELAY;
@@ -143,14 +160,10 @@ static void take_message(rn_swap_stream *stream, rn_swap_action *action, uint64_
 static void take_event(rn_swap_stream *stream, rn_swap_action *action, uint64_t now_ns,
                        rn_bytes payload) {
     /* Events are outside the credit, so that a worker can always say that it is connected. */
-    size_t room = stream->config->event_limit - stream->event_bytes;
-    if (room < RN_RECORD_OVERHEAD || payload.len > room - RN_RECORD_OVERHEAD) {
-        leave_for_fault(stream, action, now_ns, "more than %zu bytes of events",
-                        stream->config->event_limit);
+    if (!charge_event(stream, action, now_ns, payload.len)) {
         return;
     }
     note_first_frame(stream, action);
-    stream->event_bytes += payload.len + RN_RECORD_OVERHEAD;
     action->kind = RN_SWAP_RELAY_EVENT;
     action->payload = payload;
 }
@@ -209,7 +222,6 @@ static void take_refused(rn_swap_stream *stream, rn_swap_action *action, uint64_
 static void take_done(rn_swap_stream *stream, rn_swap_action *action, const rn_done *done) {
     note_first_frame(stream, action);
     rn_swap_stream_end(stream, action, RN_SWAP_CODE_OK, &stream->counters->ended_done);
-    action->close_worker = false; /* the worker ends its call by itself */
     action->code = done->code <= GRPC_CODE_MAX ? done->code : RN_SWAP_CODE_UNKNOWN;
     action->message = done->message;
     action->message_from_worker = true;

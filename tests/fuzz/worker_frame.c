@@ -226,9 +226,9 @@ static void grant(life *l, uint64_t room) {
     }
 }
 
-static void take_ack(life *l, bool force) {
+static void take_ack(life *l) {
     uint64_t sequence = 0;
-    if (rn_swap_stream_take_ack(&l->stream, force, &sequence)) {
+    if (rn_swap_stream_take_ack(&l->stream, &sequence)) {
         assert(sequence > l->acked && sequence < l->next);
         l->acked = sequence;
     }
@@ -268,7 +268,7 @@ static void other_step(life *l, fuzz_input *input, enum step step) {
         grant(l, fuzz_number(input, 3));
         break;
     case ACK:
-        take_ack(l, choice & 1);
+        take_ack(l);
         break;
     default: /* NOBODY */
         if (s->state == RN_SWAP_WAITING) {

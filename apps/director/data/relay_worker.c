@@ -73,7 +73,7 @@ void rn_relay_pass_credit(rn_relay *relay) {
 static void acknowledge(rn_relay *relay) {
     uint8_t frame[RN_FRAME_PREFIX_MAX];
     uint64_t sequence;
-    if (relay->worker != NULL && rn_swap_stream_take_ack(&relay->swap, false, &sequence)) {
+    if (relay->worker != NULL && rn_swap_stream_take_ack(&relay->swap, &sequence)) {
         rn_relay_send_up(relay, rn_bytes_of(frame, rn_frame_ack(frame, sequence)),
                          rn_bytes_of(NULL, 0));
     }
@@ -277,8 +277,13 @@ static bool relay_message(rn_relay *relay, const rn_swap_action *action) {
         note_message(relay, now);
         acknowledge(relay);
     }
-    rn_relay_pass_credit(relay);
     return true;
+}
+
+/* What used credit, or room for events, makes the worker wait unless it gets more. */
+static bool uses_room(const rn_swap_action *action) {
+    return action->kind == RN_SWAP_RELAY || action->kind == RN_SWAP_RELAY_EVENT ||
+           action->kind == RN_SWAP_DUPLICATE;
 }
 
 static rn_swap_action end_without_memory(rn_relay *relay) {
@@ -325,6 +330,9 @@ bool rn_relay_handle(rn_relay *relay, rn_swap_action action) {
         } else {
             break;
         }
+    }
+    if (uses_room(&action)) {
+        rn_relay_pass_credit(relay);
     }
     forward(relay, &action);
     rn_relay_schedule(relay);

@@ -44,8 +44,31 @@ static void cancel_in_every_state(void **state) {
         ends(action, RN_SWAP_CODE_CANCELLED, "cancelled by the client");
         assert_int_equal(action.close_worker, at >= RN_SWAP_ASSIGNING);
         assert_int_equal(counters.ended_cancelled, 1);
+        assert_int_equal(counters.opened, 1); /* whenever it was */
         assert_int_equal(rn_swap_stream_open(&stream, now, RN_NEVER).kind, RN_SWAP_NOTHING);
     }
+}
+
+/* What else may end a client's call, and how it is counted. */
+static void other_ends(void **state) {
+    (void)state;
+    open_stream();
+    flow(1);
+    rn_swap_action action = rn_swap_stream_client_lost(&stream);
+    ends(action, RN_SWAP_CODE_UNAVAILABLE, "the client's connection was lost");
+    assert_true(action.close_worker);
+    assert_int_equal(counters.ended_cancelled, 1);
+    assert_int_equal(rn_swap_stream_client_lost(&stream).kind, RN_SWAP_NOTHING);
+    assert_int_equal(rn_swap_stream_fail(&stream, RN_SWAP_CODE_INTERNAL, "late").kind,
+                     RN_SWAP_NOTHING);
+    rn_swap_stream_fini(&stream);
+    begin(NULL);
+    open_stream();
+    flow(1);
+    ends(rn_swap_stream_fail(&stream, RN_SWAP_CODE_UNIMPLEMENTED, "nobody knows it"),
+         RN_SWAP_CODE_UNIMPLEMENTED, "nobody knows it");
+    assert_int_equal(counters.ended_other, 1);
+    assert_int_equal(counters.ended_cancelled + counters.ended_exhausted, 0);
 }
 
 static void deadline_in_every_state(void **state) {
@@ -119,6 +142,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(client_messages_are_kept_and_forwarded),
         TEST(cancel_in_every_state),
+        TEST(other_ends),
         TEST(deadline_in_every_state),
         TEST(deadline_found_elsewhere),
         TEST(deadline_that_has_passed),

@@ -223,14 +223,13 @@ static void events_are_bounded(void **state) {
         rn_worker_frame what = {.kind = RN_WORKER_EVENT, .event = rn_bytes_of(memory, len)};
         rn_swap_action action = frame(what);
         if (len > 1000 - RN_RECORD_OVERHEAD) {
-            left_for_fault(action, 1,
-                           "worker-a broke the protocol: more than 1000 bytes of events");
+            left_for_fault(
+                action, 1,
+                "worker-a broke the protocol: more than 1000 bytes of events or empty messages");
             break;
         }
         assert_int_equal(action.kind, RN_SWAP_RELAY_EVENT);
-        /* A message, or room at the client's side, begins a new account. */
-        message(1, "a");
-        assert_int_equal(frame(what).kind, RN_SWAP_RELAY_EVENT);
+        /* Room at the client's side begins a new account. */
         rn_swap_stream_grant(&stream, 1, &(uint64_t){0});
         assert_int_equal(frame(what).kind, RN_SWAP_RELAY_EVENT);
         /* So does a new worker. */
@@ -243,6 +242,54 @@ static void events_are_bounded(void **state) {
     }
 }
 
+/* A message makes room for as many bytes of events as it has itself; one that is empty takes room.
+ */
+static void messages_pay_for_events(void **state) {
+    (void)state;
+    static const uint8_t memory[1000];
+    enum { LIMIT = 1000, EVENT = 100 - RN_RECORD_OVERHEAD };
+    config.event_limit = LIMIT;
+    open_stream();
+    assign(1);
+    rn_worker_frame what = {.kind = RN_WORKER_EVENT, .event = rn_bytes_of(memory, EVENT)};
+    for (unsigned i = 0; i < 10; i++) {
+        assert_int_equal(frame(what).kind, RN_SWAP_RELAY_EVENT);
+    }
+    assert_int_equal(stream.event_bytes, LIMIT);
+    assert_int_equal(long_message(1, 99).kind, RN_SWAP_RELAY);
+    assert_int_equal(stream.event_bytes, LIMIT - 99);
+    assert_int_equal(long_message(2, 1).kind, RN_SWAP_RELAY);
+    assert_int_equal(frame(what).kind, RN_SWAP_RELAY_EVENT);
+    assert_int_equal(long_message(3, RN_RECORD_OVERHEAD - 1).kind, RN_SWAP_RELAY);
+    left_for_fault(long_message(4, 0), 1,
+                   "worker-a broke the protocol: more than 1000 bytes of events or empty messages");
+    /* No more than there is. */
+    assign(2);
+    assert_int_equal(frame(what).kind, RN_SWAP_RELAY_EVENT);
+    assert_int_equal(long_message(4, 400).kind, RN_SWAP_RELAY);
+    assert_int_equal(stream.event_bytes, 0);
+    /* What is a duplicate is not kept for the client, and costs nothing. */
+    assert_int_equal(long_message(4, 0).kind, RN_SWAP_DUPLICATE);
+    assert_int_equal(stream.event_bytes, 0);
+}
+
+/* As many as there is room for, and one more. */
+static void empty_messages_are_bounded(void **state) {
+    (void)state;
+    enum { MOST = RN_SWAP_EVENT_LIMIT / RN_RECORD_OVERHEAD };
+    config.journal_limit = 1 << 20;
+    rn_swap_stream_fini(&stream);
+    rn_swap_stream_init(&stream, &config, &counters, &budget, EPOCH);
+    open_stream();
+    assign(1);
+    for (uint64_t i = 1; i <= MOST; i++) {
+        assert_int_equal(long_message(i, 0).kind, RN_SWAP_RELAY);
+    }
+    left_for_fault(
+        long_message(MOST + 1, 0), 1,
+        "worker-a broke the protocol: more than 65536 bytes of events or empty messages");
+}
+
 static void acks_come_together(void **state) {
     (void)state;
     uint64_t sequence = 0;
@@ -252,23 +299,20 @@ static void acks_come_together(void **state) {
     rn_swap_stream_init(&stream, &config, &counters, &budget, EPOCH);
     open_stream();
     rn_swap_stream_assign(&stream, 1, rn_bytes_text("worker-a"), 1 << 20);
-    assert_false(rn_swap_stream_take_ack(&stream, true, &sequence));
+    assert_false(rn_swap_stream_take_ack(&stream, &sequence));
     for (uint64_t i = 1; i < RN_SWAP_ACK_MESSAGES; i++) {
         message(i, "m");
-        assert_false(rn_swap_stream_take_ack(&stream, false, &sequence));
+        assert_false(rn_swap_stream_take_ack(&stream, &sequence));
     }
     message(RN_SWAP_ACK_MESSAGES, "m");
-    assert_true(rn_swap_stream_take_ack(&stream, false, &sequence));
+    assert_true(rn_swap_stream_take_ack(&stream, &sequence));
     assert_int_equal(sequence, RN_SWAP_ACK_MESSAGES);
-    assert_false(rn_swap_stream_take_ack(&stream, true, &sequence));
-    message(sequence + 1, "m");
-    assert_true(rn_swap_stream_take_ack(&stream, true, &sequence));
-    assert_int_equal(sequence, RN_SWAP_ACK_MESSAGES + 1);
+    assert_false(rn_swap_stream_take_ack(&stream, &sequence));
     for (unsigned i = 0; i < RN_SWAP_ACK_BYTES / 8192; i++) {
-        assert_false(rn_swap_stream_take_ack(&stream, false, &sequence));
+        assert_false(rn_swap_stream_take_ack(&stream, &sequence));
         long_message(stream.journal.next, 8192);
     }
-    assert_true(rn_swap_stream_take_ack(&stream, false, &sequence));
+    assert_true(rn_swap_stream_take_ack(&stream, &sequence));
     /* Nor do the bytes of one worker count for the next. */
     for (unsigned i = 1; i < RN_SWAP_ACK_BYTES / 8192; i++) {
         long_message(stream.journal.next, 8192);
@@ -276,15 +320,15 @@ static void acks_come_together(void **state) {
     left(lost(RN_SWAP_HUNG), RN_SWAP_HUNG, 1);
     rn_swap_stream_assign(&stream, 2, rn_bytes_text("worker-b"), 1 << 20);
     long_message(stream.journal.next, 8192);
-    assert_false(rn_swap_stream_take_ack(&stream, false, &sequence));
+    assert_false(rn_swap_stream_take_ack(&stream, &sequence));
     left(lost(RN_SWAP_HUNG), RN_SWAP_HUNG, 2);
     rn_swap_stream_assign(&stream, 1, rn_bytes_text("worker-a"), 1 << 20);
     /* A new worker owes no acknowledgement for what the last one sent. */
     message(stream.journal.next, "m");
     left(lost(RN_SWAP_HUNG), RN_SWAP_HUNG, 1);
-    assert_false(rn_swap_stream_take_ack(&stream, true, &sequence));
+    assert_false(rn_swap_stream_take_ack(&stream, &sequence));
     assign(2);
-    assert_false(rn_swap_stream_take_ack(&stream, true, &sequence));
+    assert_false(rn_swap_stream_take_ack(&stream, &sequence));
 }
 
 int main(void) {
@@ -304,6 +348,8 @@ int main(void) {
         TEST(credit_is_no_more_than_its_window),
         TEST(grants_grow_in_steps),
         TEST(events_are_bounded),
+        TEST(messages_pay_for_events),
+        TEST(empty_messages_are_bounded),
         TEST(acks_come_together),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,7 +22,7 @@ static void plain_stream(void **state) {
     assert_int_equal(message(2, "two").kind, RN_SWAP_RELAY);
     action = done(0, "");
     ends(action, 0, "");
-    assert_false(action.close_worker);
+    assert_true(action.close_worker);
     assert_true(action.message_from_worker);
     assert_int_equal(counters.relayed, 2);
     assert_int_equal(counters.ended_done, 1);
@@ -199,7 +199,7 @@ static void nothing_comes_after_the_end(void **state) {
     assert_true(rn_swap_stream_next_deadline(&stream) == RN_NEVER);
     uint64_t number;
     assert_false(rn_swap_stream_grant(&stream, 1000, &number));
-    assert_false(rn_swap_stream_take_ack(&stream, true, &number));
+    assert_false(rn_swap_stream_take_ack(&stream, &number));
     assert_false(rn_swap_stream_has_credit(&stream));
     assert_int_equal(counters.stale, 9);
     assert_int_equal(counters.ended_done, 1);

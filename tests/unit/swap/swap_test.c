@@ -187,10 +187,7 @@ static void client_acts(world_run *world) {
                   rn_bytes_of(NULL, 0));
     }
     /* The client has got everything so far: what is left unacknowledged is acknowledged now. */
-    if (rn_swap_stream_take_ack(&world->stream, true, &number)) {
-        world_put(&world_present(world)->down, head, rn_frame_ack(head, number),
-                  rn_bytes_of(NULL, 0));
-    }
+    world_acknowledge(world, true);
 }
 
 static void time_passes(world_run *world) {

@@ -262,6 +262,17 @@ static inline void world_do(world_run *world, rn_swap_action action) {
     }
 }
 
+/* An acknowledgement to the present worker, when one is due, or `anyway`: it may always come. */
+static inline void world_acknowledge(world_run *world, bool anyway) {
+    uint8_t head[RN_FRAME_PREFIX_MAX];
+    uint64_t number = world->stream.journal.next - 1;
+    if (rn_swap_stream_take_ack(&world->stream, &number) ||
+        (anyway && rn_swap_stream_live(&world->stream))) {
+        world_put(&world_present(world)->down, head, rn_frame_ack(head, number),
+                  rn_bytes_of(NULL, 0));
+    }
+}
+
 /* The director reads one frame of a call, and what follows from having read it. */
 static inline void world_director_reads(world_run *world, world_call *call) {
     rn_bytes bytes;
@@ -274,9 +285,7 @@ static inline void world_director_reads(world_run *world, world_call *call) {
     assert_int_equal(rn_worker_frame_parse(&frame, bytes), RPCNET_OK);
     world_do(world, rn_swap_stream_frame(&world->stream, world->now, call->pair, &frame));
     world_call *present = world_present(world);
-    if (rn_swap_stream_take_ack(&world->stream, random_chance(&world->random, 10), &number)) {
-        world_put(&present->down, head, rn_frame_ack(head, number), rn_bytes_of(NULL, 0));
-    }
+    world_acknowledge(world, random_chance(&world->random, 10));
     if (rn_swap_stream_grant(&world->stream, world->room, &number)) {
         world_put(&present->down, head, rn_frame_credit(head, number), rn_bytes_of(NULL, 0));
     }
