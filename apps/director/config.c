@@ -3,10 +3,9 @@
 
 #include "common/certs.h"
 #include "director/data/data.h"
-#include "grpc/call.h"
 #include "swap/assignment.h"
 
-enum { WINDOW_MIN = 4 * RN_CALL_HOLD_MAX, CONNECTION_SHARE = 8 };
+enum { WINDOW_MIN = 64 * 1024, CONNECTION_SHARE = 8 };
 
 #define OFFSET(member) offsetof(rn_director_config, member)
 
@@ -231,7 +230,7 @@ static const rn_setting table[] = {
      .value = "256KiB",
      .min = WINDOW_MIN,
      .max = UINT64_C(16) << 20,
-     .help = "What a client may send on a stream before a worker has taken it.",
+     .help = "What a client may send on a stream beyond what its worker has taken.",
      .offset = OFFSET(stream_window)},
     {.option = "connection-window",
      .variable = "CONNECTION_SWAP_CONNECTION_WINDOW",
@@ -356,10 +355,9 @@ static const rn_setting table[] = {
     RN_COMMON_PROCESS(rn_director_config, common),
 };
 
-/* Each unfinished message may hold a little of it, and the QUIC library renews a window when half
- * of it has been given back. */
+/* Streams that are held back use up to their window of it: the others have to have a share left. */
 static uint64_t connection_window_min(const rn_director_config *config) {
-    return config->stream_window + 2 * config->streams_max * RN_CALL_HOLD_MAX;
+    return config->stream_window + config->streams_max * RN_STREAM_SHARE;
 }
 
 uint64_t rn_director_connection_window(const rn_director_config *config) {
@@ -369,8 +367,10 @@ uint64_t rn_director_connection_window(const rn_director_config *config) {
     return window > least ? window : least;
 }
 
-/* A queue holds 8 bytes beside each message, and messages of one byte are the smallest that cost
- * credit or window. */
+/* Behind a first message of any length comes what credit or the window lets through. It costs most
+ * in the smallest messages, of one byte of credit, or of a prefix of five bytes of window: with its
+ * length and the frame around it each takes five times as much of the queue. Events may take as
+ * much again as the credit, and RN_SWAP_EVENT_LIMIT twice. */
 static uint64_t queue_min(const rn_director_config *config) {
     uint64_t window = config->credit_window > config->stream_window ? config->credit_window
                                                                     : config->stream_window;

@@ -5,6 +5,8 @@
 #include "common/alias.h"
 #include "common/program.h"
 
+enum { RN_STREAM_SHARE = 32 * 1024 }; /* of a connection's window, for each of its streams */
+
 typedef struct rn_director_config {
     rn_common common;
     const char *user_addr;

@@ -105,8 +105,10 @@ typedef struct rpcnet_call_callbacks {
     void (*on_status)(rpcnet_call *call, int code, const char *message,
                       const rpcnet_metadata *trailers, void *user);
     /* Server: the call is over before we finished it; nothing more can be sent. `code` says why:
-     * CANCELLED (by the client), UNAVAILABLE (its connection was lost), DEADLINE_EXCEEDED,
-     * RESOURCE_EXHAUSTED (a message over the limit, or memory used up). At most once. */
+     * CANCELLED (by the client), UNAVAILABLE (its connection was lost or closed, by us too),
+     * DEADLINE_EXCEEDED; or what the client is told of its request: RESOURCE_EXHAUSTED (a message
+     * over the limit, or memory used up), UNIMPLEMENTED (a compressed message), INTERNAL (a
+     * malformed message, or one that its end has cut). At most once. */
     void (*on_cancelled)(rpcnet_call *call, int code, void *user);
     /* rpcnet_call_send takes messages again, after RPCNET_ERR_AGAIN or after it had to keep a
      * part of one. */
@@ -121,7 +123,6 @@ typedef struct rpcnet_call_options {
     uint64_t deadline_ns;            /* client: absolute, rpcnet_now's clock; RPCNET_NO_DEADLINE */
     size_t receive_max;              /* bytes of one message; default 4 MiB */
     size_t send_max;
-    bool manual_consume; /* messages hold the peer's window until rpcnet_call_consume */
     /* Of what we send: 0 first ... 7 last (RFC 9218). RPCNET_URGENCY_DEFAULT: what it is now; that
      * is 3 at first, or on a server what the client asks for. */
     unsigned urgency;
@@ -150,7 +151,7 @@ void rpcnet_call_del(rpcnet_call *call);
 
 void rpcnet_call_set_callbacks(rpcnet_call *call, const rpcnet_call_callbacks *callbacks,
                                void *user);
-/* Server: changes receive_max, send_max, manual_consume and urgency for what is still to come. */
+/* Server: changes receive_max, send_max and urgency for what is still to come. */
 void rpcnet_call_set_options(rpcnet_call *call, const rpcnet_call_options *options);
 void *rpcnet_call_user(const rpcnet_call *call);
 
@@ -171,8 +172,10 @@ int rpcnet_call_finish(rpcnet_call *call, int code, const char *message,
                        const rpcnet_metadata *trailers);
 /* Gives up the call. Client: on_status CANCELLED is called inside. */
 void rpcnet_call_cancel(rpcnet_call *call);
-/* manual_consume: gives back the window of `len` message bytes. */
-void rpcnet_call_consume(rpcnet_call *call, size_t len);
+/* Holds the peer back: what comes from now on keeps its flow-control window until the hold ends, so
+ * that no more than a window comes meanwhile (`stream_window_bytes`). Inside on_message it begins
+ * with that message's own bytes. A message larger than the window comes whole only after a hold. */
+void rpcnet_call_hold(rpcnet_call *call, bool hold);
 
 const char *rpcnet_call_path(const rpcnet_call *call);
 const rpcnet_metadata *rpcnet_call_metadata(const rpcnet_call *call); /* server: the request's */

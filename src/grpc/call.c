@@ -16,7 +16,6 @@ static void apply_options(rn_call *call, const rn_call_options *options, size_t 
     *receive_max = options->receive_max != 0 ? options->receive_max : *receive_max;
     call->send_max = options->send_max != 0 ? options->send_max : call->send_max;
     call->send_max = call->send_max < UINT32_MAX ? call->send_max : UINT32_MAX;
-    call->manual_consume = options->manual_consume;
 }
 
 rn_call *rn_call_alloc(bool server, rn_bytes path, const rn_call_options *options,
@@ -90,11 +89,11 @@ int rn_call_result_set(rn_call_result *result, const rn_status *status,
     return rv;
 }
 
-void rn_call_settle(rn_call *call) {
+void rn_call_give_back(rn_call *call) {
     if (call->stream != NULL) {
-        rn_h3_consume(call->stream, call->unconsumed + call->partial_held);
+        rn_h3_consume(call->stream, call->held);
     }
-    call->unconsumed = call->partial_held = 0;
+    call->held = 0;
 }
 
 void rn_call_drop_unsent(rn_call *call) {
@@ -110,7 +109,7 @@ void rn_call_del(rn_call *call) {
     rn_call_enter(call);
     call->deleted = true;
     call->handler = NULL;
-    rn_call_settle(call);
+    rn_call_give_back(call);
     if (call->stream != NULL) {
         bool finished = call->server && call->end_wanted;
         call->draining = finished && !rn_call_is_idle(call);
@@ -133,7 +132,7 @@ void rn_call_cancel(rn_call *call) {
     }
     if (call->server) {
         call->over = true;
-        rn_call_settle(call);
+        rn_call_give_back(call);
         if (call->stream != NULL) {
             rn_h3_reset(call->stream, RN_H3_REQUEST_CANCELLED);
         }

@@ -23,9 +23,7 @@ enum {
     RN_CALL_PIECES_MAX = 6,                    /* pieces of one message that is sent */
     RN_CALL_PATH_MAX = 1024,                   /* "/package.Service/Method" */
     RN_CALL_AUTHORITY_MAX = 512,
-    RN_CALL_UNSENT_MAX = 16384, /* bytes of memory in front of the status of rn_call_abort */
-    RN_CALL_HOLD_MAX = 16384 /* manual consumption: bytes of an unfinished message that keep their
-                              * window; more would block a message larger than the window */
+    RN_CALL_UNSENT_MAX = 16384 /* bytes of memory in front of the status of rn_call_abort */
 };
 
 /* Callbacks of a call. Each may be NULL. */
@@ -52,9 +50,8 @@ typedef struct rn_call_handler {
 } rn_call_handler;
 
 typedef struct rn_call_options {
-    size_t receive_max;  /* bytes of a message; 0: RN_CALL_MESSAGE_DEFAULT */
-    size_t send_max;     /* the same for sending */
-    bool manual_consume; /* the window of messages is given back by rn_call_consume only */
+    size_t receive_max; /* bytes of a message; 0: RN_CALL_MESSAGE_DEFAULT */
+    size_t send_max;    /* the same for sending */
 } rn_call_options;
 
 typedef struct rn_call_start {
@@ -78,7 +75,7 @@ int rn_call_new(rn_call **out, rn_h3_session *session, const rn_call_start *star
 int rn_call_accept(rn_call **out, rn_h3_stream *stream, const rn_h3_field *fields, size_t count,
                    const rn_call_options *options);
 void rn_call_set_handler(rn_call *call, const rn_call_handler *handler, void *user);
-/* Changes limits and consumption of the messages that are still to come. */
+/* Changes limits of the messages that are still to come. */
 void rn_call_set_options(rn_call *call, const rn_call_options *options);
 
 /* Frees the call; no callback any more. What is not over is cancelled, but for a server's call that
@@ -139,8 +136,9 @@ void rn_call_abort(rn_call *call, enum rpcnet_grpc_code code, const char *text);
  * otherwise. Nothing when the call is over. */
 void rn_call_expire(rn_call *call);
 
-/* Manual consumption: gives back the window of `len` bytes of messages that were delivered (the
- * prefixes are accounted for by the call). Harmless when the call is over. */
-void rn_call_consume(rn_call *call, size_t len);
+/* Holds the peer back: what comes from now on keeps its window, prefixes and unfinished messages
+ * included, until the hold ends. So no more than a window comes meanwhile. Inside `message` it
+ * begins with the bytes that came with that message. Nothing is held of a call that is over. */
+void rn_call_hold(rn_call *call, bool hold);
 
 #endif

@@ -69,7 +69,7 @@ static void deliver(rn_call *call, const rn_status *status, const rn_metadata *t
     assert(!call->over);
     rn_call_enter(call);
     call->over = true;
-    rn_call_settle(call);
+    rn_call_give_back(call);
     if (call->handler != NULL && call->handler->status != NULL) {
         call->handler->status(call, status, trailers, call->user);
     }

@@ -30,9 +30,8 @@ struct rn_call {
     rn_metadata metadata; /* server: of the request */
 
     rn_deframer deframer;
-    bool manual_consume;
-    size_t unconsumed;   /* bytes of delivered messages whose window we still hold */
-    size_t partial_held; /* the same of the message that is being gathered */
+    bool hold;   /* see rn_call_hold */
+    size_t held; /* bytes that came meanwhile, whose window we have not given back */
 
     size_t send_max;
     rn_buffer kept; /* the part of a message, with its prefix, that is not in the ring */
@@ -58,8 +57,8 @@ void rn_call_leave(rn_call *call);
 /* A result to be used later. RPCNET_ERR_MEMORY. */
 int rn_call_result_set(rn_call_result *result, const rn_status *status,
                        const rn_metadata *metadata);
-/* From now on no bytes are wanted or kept: gives back all window, drops what was not sent. */
-void rn_call_settle(rn_call *call);
+/* Gives back all window that is held. */
+void rn_call_give_back(rn_call *call);
 /* What waits is not sent any more, nor is an end. */
 void rn_call_drop_unsent(rn_call *call);
 

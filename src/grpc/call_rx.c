@@ -55,26 +55,9 @@ static void fail_deframing(rn_call *call, enum rn_deframe_result result) {
     }
 }
 
-static size_t least(size_t a, size_t b) {
-    return a < b ? a : b;
-}
-
-/* How much of a delivered message's window is held until the user gives it back; of one whose
- * beginning came before he wanted that, only what is still to be given back. */
-static size_t held_of(const rn_call *call, size_t message_len, size_t give_back) {
-    if (!call->manual_consume) {
-        return 0;
-    }
-    size_t max = call->deframer.gathered ? RN_CALL_HOLD_MAX : message_len;
-    return least(least(message_len, max), give_back);
-}
-
 static void on_data(rn_h3_stream *stream, const uint8_t *data, size_t len, void *user) {
     rn_call *call = user;
     const uint8_t *cursor = data;
-    /* What goes back to the peer at the end: all, but for what the user has to give back. */
-    size_t give_back = len + call->partial_held;
-    call->partial_held = 0;
     rn_call_enter(call);
     if (!call->over && call->result.set) {
         fail(call, RPCNET_GRPC_INTERNAL, "a message came behind the status");
@@ -90,26 +73,22 @@ static void on_data(rn_h3_stream *stream, const uint8_t *data, size_t len, void 
             fail_deframing(call, result);
             break;
         }
-        size_t held = held_of(call, message.len, give_back);
-        call->unconsumed += held;
-        give_back -= held;
         if (call->handler != NULL && call->handler->message != NULL) {
             call->handler->message(call, message.data, message.len, call->user);
         }
     }
-    if (!call->over && call->manual_consume) {
-        call->partial_held = least(least(call->deframer.body.len, RN_CALL_HOLD_MAX), give_back);
-        give_back -= call->partial_held;
+    if (call->hold && !call->over) {
+        call->held += len;
+    } else {
+        rn_h3_consume(stream, len);
     }
-    rn_h3_consume(stream, give_back);
     rn_call_leave(call);
 }
 
-void rn_call_consume(rn_call *call, size_t len) {
-    size_t part = len < call->unconsumed ? len : call->unconsumed;
-    call->unconsumed -= part;
-    if (call->stream != NULL) {
-        rn_h3_consume(call->stream, part);
+void rn_call_hold(rn_call *call, bool hold) {
+    call->hold = hold;
+    if (!hold) {
+        rn_call_give_back(call);
     }
 }
 
@@ -175,7 +154,7 @@ static void on_closed(rn_h3_stream *stream, const rn_close *close, void *user) {
     rn_call *call = user;
     (void)stream;
     rn_call_enter(call);
-    rn_call_settle(call);
+    rn_call_give_back(call);
     call->stream = NULL;
     if (!call->over && call->server) {
         rn_call_server_cancel(call, close != NULL ? RPCNET_GRPC_UNAVAILABLE : RPCNET_GRPC_CANCELLED,

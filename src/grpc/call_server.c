@@ -108,7 +108,7 @@ static void end_early(rn_call *call, enum rpcnet_grpc_code code, const char *tex
         answered = rn_call_finish(call, &status, NULL) == RPCNET_OK;
     }
     call->over = true;
-    rn_call_settle(call);
+    rn_call_give_back(call);
     if (!answered && call->stream != NULL) {
         reset_as(call, code);
     }

@@ -202,7 +202,7 @@ int rn_call_finish(rn_call *call, const rn_status *status, const rn_metadata *tr
         }
     }
     call->end_wanted = call->over = true;
-    rn_call_settle(call);
+    rn_call_give_back(call);
     return rv;
 }
 

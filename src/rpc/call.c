@@ -119,9 +119,7 @@ void rpcnet_call_set_options(rpcnet_call *call, const rpcnet_call_options *optio
     int rv = rn_rpc_take_options(&given, sizeof given, options);
     assert(rv == RPCNET_OK && rn_rpc_is_urgency(given.urgency));
     (void)rv;
-    call->options = (rn_call_options){.receive_max = given.receive_max,
-                                      .send_max = given.send_max,
-                                      .manual_consume = given.manual_consume};
+    call->options = (rn_call_options){.receive_max = given.receive_max, .send_max = given.send_max};
     if (given.urgency != RPCNET_URGENCY_DEFAULT) {
         call->urgency = given.urgency;
     }
@@ -202,8 +200,9 @@ void rpcnet_call_cancel(rpcnet_call *call) {
     rn_rpc_call_leave(call);
 }
 
-void rpcnet_call_consume(rpcnet_call *call, size_t len) {
+void rpcnet_call_hold(rpcnet_call *call, bool hold) {
+    call->hold = hold;
     if (call->inner != NULL) {
-        rn_call_consume(call->inner, len);
+        rn_call_hold(call->inner, hold);
     }
 }

@@ -103,6 +103,7 @@ static int begin(rpcnet_call *call, rn_rpc_port *port, rn_h3_session *session,
         call->port = port;
         rn_list_append(&port->calls, &call->link);
         rn_rpc_call_apply_urgency(call);
+        rn_call_hold(call->inner, call->hold);
     }
     return rv;
 }
@@ -233,7 +234,6 @@ int rpcnet_call_new(rpcnet_call **out, rpcnet_channel *channel, const char *path
     call->urgency = given.urgency;
     call->options.receive_max = given.receive_max;
     call->options.send_max = given.send_max;
-    call->options.manual_consume = given.manual_consume;
     rn_buffer_init_counted(&call->kept, given.send_max, channel->limits.budget);
     int rv = place(call, channel, given.metadata);
     if (rv != RPCNET_OK) {

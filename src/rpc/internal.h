@@ -86,6 +86,7 @@ struct rpcnet_call {
     rn_timer *timer; /* NULL: without a deadline */
     rn_call_options options;
     unsigned urgency; /* RPCNET_URGENCY_DEFAULT: as it is */
+    bool hold;        /* rpcnet_call_hold, for a call that has no stream yet */
 
     /* Client: waiting for a stream. */
     rpcnet_channel *channel; /* where it waits; NULL once it does not */

@@ -228,12 +228,10 @@ static int talk(chat *c) {
     int rv = rpcnet_channel_new(&c->channel, rpcnet_loop_env(c->loop), c->target, &options);
     if (rv == RPCNET_OK) {
         rpcnet_loop_run(c->loop); /* until it is connected */
-        rpcnet_call_options call;
-        rpcnet_call_options_init(&call);
-        call.manual_consume = c->mode == DEAF;
-        rv = rpcnet_call_new(&c->call, c->channel, "/connection_swap.Inference/Chat", &call,
+        rv = rpcnet_call_new(&c->call, c->channel, "/connection_swap.Inference/Chat", NULL,
                              &callbacks, c);
         if (rv == RPCNET_OK) {
+            rpcnet_call_hold(c->call, c->mode == DEAF);
             run(c);
         }
         rpcnet_call_del(c->call);

@@ -16,6 +16,7 @@ static void start_call(calls *c) {
     if (rn_call_new(&ear->call, c->session, &start, &calls_handler, ear) == RPCNET_OK) {
         rn_bytes message = rn_bytes_text("hello");
         c->count++;
+        rn_call_hold(ear->call, c->hold);
         (void)rn_call_send(ear->call, &message, 1);
     }
 }
@@ -30,7 +31,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                             .seed = sizes & 8 ? 1 : 0};
     calls *c = calloc(1, sizeof *c);
     assert(c != NULL);
-    c->options = (rn_call_options){.receive_max = RECEIVE_MAX, .manual_consume = sizes & 16};
+    c->options = (rn_call_options){.receive_max = RECEIVE_MAX};
+    c->hold = sizes & 16;
     c->link = fake_link_new(&options);
     assert(rn_h3_session_new(&c->session, fake_link_client(c->link), NULL, &handler, c) ==
            RPCNET_OK);

@@ -21,6 +21,7 @@ static void on_request(rn_h3_session *session, rn_h3_stream *stream, const rn_h3
         *ear = (calls_ear){.call = call, .server = true};
         assert(rn_call_path(call).len > 0 && rn_call_path(call).len <= RN_CALL_PATH_MAX);
         rn_call_set_handler(call, &calls_handler, ear);
+        rn_call_hold(call, c->hold);
     }
 }
 
@@ -35,7 +36,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     calls *c = calloc(1, sizeof *c);
     assert(c != NULL);
     c->server = true;
-    c->options = (rn_call_options){.receive_max = RECEIVE_MAX, .manual_consume = sizes & 16};
+    c->options = (rn_call_options){.receive_max = RECEIVE_MAX};
+    c->hold = sizes & 16;
     c->link = fake_link_new(&options);
     assert(rn_h3_session_new(&c->session, fake_link_server(c->link), NULL, &handler, c) ==
            RPCNET_OK);

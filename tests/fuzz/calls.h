@@ -16,7 +16,7 @@ enum calls_step {
     CALLS_FINISH, /* server: status; client: half-close */
     CALLS_CANCEL,
     CALLS_EXPIRE,
-    CALLS_CONSUME,
+    CALLS_HOLD,
     CALLS_DELETE,
     CALLS_RUN, /* the connection carries what was written */
     CALLS_STEP,
@@ -39,6 +39,7 @@ typedef struct calls {
     rn_h3_session *session; /* NULL once closed */
     bool server;
     rn_call_options options;
+    bool hold; /* calls begin held */
     calls_ear ears[CALLS_MAX];
     size_t count;
     fuzz_peer peer;
@@ -134,8 +135,8 @@ static inline void calls_act(calls *c, enum calls_step step, fuzz_input *input) 
     case CALLS_EXPIRE:
         rn_call_expire(call);
         break;
-    case CALLS_CONSUME:
-        rn_call_consume(call, reply.len);
+    case CALLS_HOLD:
+        rn_call_hold(call, reply.len % 2 != 0);
         break;
     default: /* CALLS_DELETE */
         ear->call = NULL;

@@ -57,7 +57,7 @@ typedef struct probe {
     size_t sent;
     bool finish_when_sent; /* half-close, or finish */
     bool echo;
-    bool hold; /* manual consumption: keep the window */
+    bool hold; /* count what comes in `held`: the call is held */
     size_t held;
     enum moment moment;
     void (*act)(struct probe *probe);
@@ -93,7 +93,7 @@ struct world {
     void (*on_connection)(world *w);
     probe served[SERVED_MAX]; /* in the order they came */
     size_t served_count;
-    bool serve_held; /* manual consumption on the server */
+    bool serve_held; /* the server's calls are held */
     enum moment serve_moment;
     void (*serve_act)(probe *probe);
 };
@@ -240,10 +240,7 @@ static inline probe *serve(rpcnet_call *call, world *w) {
     *at = (probe){.world = w, .call = call, .moment = w->serve_moment, .act = w->serve_act};
     rpcnet_call_set_callbacks(call, &server_callbacks, at);
     if (w->serve_held) {
-        rpcnet_call_options options;
-        rpcnet_call_options_init(&options);
-        options.manual_consume = true;
-        rpcnet_call_set_options(call, &options);
+        rpcnet_call_hold(call, true);
         at->hold = true;
     }
     return at;

@@ -119,6 +119,9 @@ static rpcnet_call *new_call(void) {
     rpcnet_call *call = calloc(1, sizeof *call);
     assert(call != NULL);
     call->room = SIZE_MAX;
+    call->deadline = RPCNET_NO_DEADLINE;
+    call->path = "/a.B/C";
+    rpcnet_call_options_init(&call->options);
     call->peer =
         (rpcnet_peer){.connection = 1, .call = 1, .address = "127.0.0.1:9", .identity = ""};
     rn_buffer_init(&call->bytes, 64 << 20);
@@ -159,9 +162,11 @@ void rpcnet_call_options_init(rpcnet_call_options *options) {
 int rpcnet_call_new(rpcnet_call **out, rpcnet_channel *channel, const char *path,
                     const rpcnet_call_options *options, const rpcnet_call_callbacks *callbacks,
                     void *user) {
-    (void)options;
     assert(channel->call_count < FAKE_CALLS_MAX);
     rpcnet_call *call = new_call();
+    if (options != NULL) {
+        call->options = *options;
+    }
     call->path = path;
     call->callbacks = callbacks;
     call->user = user;
@@ -184,13 +189,19 @@ void rpcnet_call_set_callbacks(rpcnet_call *call, const rpcnet_call_callbacks *c
 }
 
 void rpcnet_call_set_options(rpcnet_call *call, const rpcnet_call_options *options) {
-    (void)call;
     assert(options->struct_size == sizeof *options);
+    call->options = *options;
 }
 
 int rpcnet_call_send2(rpcnet_call *call, const void *head, size_t head_len, const void *data,
                       size_t len) {
     assert(!call->deleted && !call->finished && !call->half_closed);
+    if (call->send_error != RPCNET_OK) {
+        return call->send_error;
+    }
+    if (call->options.send_max > 0 && head_len + len > call->options.send_max) {
+        return RPCNET_ERR_LIMIT;
+    }
     if (call->room == 0) {
         return RPCNET_ERR_AGAIN;
     }
@@ -230,6 +241,33 @@ void rpcnet_call_cancel(rpcnet_call *call) {
     assert(!call->deleted);
     call->cancelled = true;
     call->callbacks->on_status(call, RPCNET_GRPC_CANCELLED, "cancelled", NULL, call->user);
+}
+
+void rpcnet_call_hold(rpcnet_call *call, bool hold) {
+    assert(!call->deleted);
+    call->held = hold;
+}
+
+void rpcnet_call_abort(rpcnet_call *call, int code, const char *message) {
+    call->aborted = true;
+    (void)rpcnet_call_finish(call, code, message, NULL);
+}
+
+bool rpcnet_call_is_starved(const rpcnet_call *call) {
+    return call->starved;
+}
+
+uint64_t rpcnet_call_deadline(const rpcnet_call *call) {
+    return call->deadline;
+}
+
+size_t rpcnet_call_memory(const rpcnet_call *call) {
+    return call->bytes.capacity;
+}
+
+const rpcnet_metadata *rpcnet_call_metadata(const rpcnet_call *call) {
+    (void)call;
+    return NULL;
 }
 
 const char *rpcnet_call_path(const rpcnet_call *call) {
@@ -302,6 +340,20 @@ int rpcnet_metadata_add(rpcnet_metadata *metadata, const char *name, const void 
     return RPCNET_OK;
 }
 
+size_t rpcnet_metadata_count(const rpcnet_metadata *metadata) {
+    (void)metadata;
+    return 0;
+}
+
+void rpcnet_metadata_at(const rpcnet_metadata *metadata, size_t index, const char **name,
+                        size_t *name_len, const void **value, size_t *value_len) {
+    (void)metadata;
+    (void)index;
+    *name = "";
+    *value = "";
+    *name_len = *value_len = 0;
+}
+
 void rpcnet_metadata_del(rpcnet_metadata *metadata) {
     (void)metadata;
 }
@@ -322,6 +374,11 @@ int rpcnet_channel_new(rpcnet_channel **out, rpcnet_env *env, const char *target
 
 void rpcnet_channel_del(rpcnet_channel *channel) {
     channel->state = RPCNET_CHANNEL_CLOSED;
+}
+
+uint64_t rpcnet_channel_rtt(const rpcnet_channel *channel) {
+    (void)channel;
+    return RN_MILLISECOND;
 }
 
 enum rpcnet_channel_state rpcnet_channel_get_state(const rpcnet_channel *channel) {
@@ -374,6 +431,12 @@ int rpcnet_server_add_method(rpcnet_server *server, const char *path, rpcnet_met
     *(strstr(path, "/Serve") != NULL ? &server->serve : &server->generate) = fn;
     server->user = user;
     return RPCNET_OK;
+}
+
+size_t rpcnet_server_shed(rpcnet_server *server, size_t at_least) {
+    (void)server;
+    (void)at_least;
+    return 0;
 }
 
 void rpcnet_server_drain(rpcnet_server *server, uint64_t deadline_ns) {

@@ -31,6 +31,12 @@ struct rpcnet_call {
     size_t ends[FAKE_MESSAGES_MAX]; /* of each message sent, in `bytes` */
     size_t sent;
     size_t room; /* messages taken until RPCNET_ERR_AGAIN */
+    rpcnet_call_options options;
+    int send_error; /* what sending returns; RPCNET_OK: as `room` says */
+    bool held;
+    bool starved;
+    bool aborted;
+    uint64_t deadline;
     bool half_closed;
     bool finished;
     bool cancelled;

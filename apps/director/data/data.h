@@ -154,9 +154,9 @@ typedef struct rn_relay {
     bool moved;        /* it is not the stream's first worker */
     uint64_t lost_ns;  /* when the last one that served it was lost; RN_NEVER: messages flow */
 
-    rn_buffer down;    /* messages that the client's ring had no room for: length, bytes */
-    rn_buffer up;      /* frames that the worker's ring had no room for, likewise */
-    size_t unconsumed; /* client bytes whose window is given back once `up` is empty */
+    rn_buffer down; /* messages that the client's ring had no room for: length, bytes */
+    rn_buffer up;   /* frames that the worker's ring had no room for, likewise */
+    bool held;      /* the client is held back, until `up` is empty */
 
     bool finishing; /* finish the client's call once `down` is empty */
     uint32_t code;

@@ -102,8 +102,8 @@ void rn_relay_abort(rn_relay *relay, const char *text) {
 static void on_message(rpcnet_call *call, const void *data, size_t len, void *user) {
     rn_relay *relay = user;
     rn_bytes payload = rn_bytes_of(data, len);
+    (void)call;
     if (relay->finishing) {
-        rpcnet_call_consume(call, len);
         return;
     }
     if (relay->swap.requests.count == 0) {
@@ -112,10 +112,16 @@ static void on_message(rpcnet_call *call, const void *data, size_t len, void *us
     if (!rn_relay_handle(relay, rn_swap_stream_client_message(&relay->swap, payload))) {
         return;
     }
-    if (relay->up.len == 0) {
-        rpcnet_call_consume(call, len);
-    } else {
-        relay->unconsumed += len;
+    if (!relay->held && relay->up.len > 0) {
+        relay->held = true;
+        rpcnet_call_hold(relay->client, true);
+    }
+}
+
+void rn_relay_let_client_go_on(rn_relay *relay) {
+    if (relay->held) {
+        relay->held = false;
+        rpcnet_call_hold(relay->client, false);
     }
 }
 
@@ -177,7 +183,6 @@ void rn_relay_listen(rn_relay *relay) {
                                                     .on_writable = on_writable};
     rpcnet_call_options options;
     rpcnet_call_options_init(&options);
-    options.manual_consume = true;
     options.receive_max = relay->data->options.message_max;
     rpcnet_call_set_options(relay->client, &options);
     rpcnet_call_set_callbacks(relay->client, &callbacks, relay);

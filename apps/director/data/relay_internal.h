@@ -6,6 +6,8 @@
 
 /* Sets the callbacks of the client's call. */
 void rn_relay_listen(rn_relay *relay);
+/* Nothing of the client's waits for its worker any more. */
+void rn_relay_let_client_go_on(rn_relay *relay);
 /* Deferred: the worker's call ended without Done. */
 void rn_relay_call_lost(void *user);
 /* ---- relay_log.c: the lines that docs/connection-swapping.md promises ---- */

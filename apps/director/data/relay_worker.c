@@ -51,9 +51,8 @@ static void drain_up(rpcnet_call *call, void *user) {
         done += sizeof len + len;
     }
     rn_buffer_drop_front(&relay->up, done);
-    if (relay->up.len == 0 && relay->unconsumed > 0) {
-        rpcnet_call_consume(relay->client, relay->unconsumed);
-        relay->unconsumed = 0;
+    if (relay->up.len == 0) {
+        rn_relay_let_client_go_on(relay);
     }
 }
 
@@ -92,10 +91,7 @@ void rn_relay_drop_worker(rn_relay *relay) {
     rpcnet_call_del(call);
     /* What was kept for that worker is in the next Assignment. */
     rn_buffer_clear(&relay->up);
-    if (relay->unconsumed > 0) {
-        rpcnet_call_consume(relay->client, relay->unconsumed);
-        relay->unconsumed = 0;
-    }
+    rn_relay_let_client_go_on(relay);
 }
 
 static void on_frame(rpcnet_call *call, const void *bytes, size_t len, void *user) {

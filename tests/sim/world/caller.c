@@ -269,7 +269,8 @@ static void read_on(void *user) {
     rn_caller_stream *stream = user;
     rn_env *env = stream->caller->env;
     if (stream->held > 0) {
-        rpcnet_call_consume(stream->call, stream->held);
+        rpcnet_call_hold(stream->call, false);
+        rpcnet_call_hold(stream->call, true);
         stream->held = 0;
         stream->moved_ns = rn_sim_now(stream->caller->sim);
     }
@@ -295,7 +296,6 @@ static void start(void *user) {
     rpcnet_call_options options;
     rpcnet_call_options_init(&options);
     stream->opened_ns = rn_env_now(caller->env);
-    options.manual_consume = stream->plan->slow_ns > 0;
     if (stream->plan->deadline_ns > 0) {
         options.deadline_ns = stream->opened_ns + stream->plan->deadline_ns;
     }
@@ -315,6 +315,7 @@ static void start(void *user) {
         end(stream);
         return;
     }
+    rpcnet_call_hold(stream->call, stream->plan->slow_ns > 0);
     set_timers(stream);
     say(stream);
 }

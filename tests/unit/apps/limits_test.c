@@ -12,7 +12,6 @@
 #include "director/config.h"
 #include "director/control/control.h"
 #include "director/data/data.h"
-#include "grpc/call.h"
 #include "swap/assignment.h"
 #include "support/fake_rpc.h"
 #include "worker/worker.h"
@@ -171,8 +170,8 @@ static void the_window_of_a_connection(void **state) {
                          RPCNET_OK);
         assert_int_equal(rn_director_connection_window(&config), window < most ? window : most);
     }
-    /* At least what unfinished messages on all streams may hold, twice, and a stream's. */
-    const uint64_t least = UINT64_C(64) * KIB + UINT64_C(2) * 10 * RN_CALL_HOLD_MAX;
+    /* At least a share for each stream, and a stream's. */
+    const uint64_t least = UINT64_C(64) * KIB + UINT64_C(10) * RN_STREAM_SHARE;
     for (uint64_t window = least - 1; window <= least + 1; window++) {
         assert_int_equal(read_director(&config,
                                        "--streams-max=10 --stream-window=64KiB "

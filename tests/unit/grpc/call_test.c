@@ -1,4 +1,5 @@
 /* Calls of the four kinds, with bytes cut in all ways, over small rings and windows. */
+#include "grpc/framing.h"
 #include "unit/grpc/pair.h"
 
 /* ---- unary ---- */
@@ -389,86 +390,55 @@ static void half_close_behind_a_kept_message(void **state) {
     pair_del(p);
 }
 
-static void manual_consumption(void **state) {
+/* A window's worth comes while a call is held, whatever it is made of: of messages of any length,
+ * empty ones too, and of unfinished ones. */
+static void a_held_call_gets_a_window_and_no_more(void **state) {
     (void)state;
-    for (unsigned seed = 0; seed < 5; seed++) {
-        fake_options options = {.window = 20000, .chunk = 3000, .seed = seed};
-        pair *p = pair_new(&options);
-        p->options.manual_consume = true;
+    enum { WINDOW = 20000, MANY = 60000 };
+    static const size_t lengths[] = {0, 1, 1000, 7000, 100000};
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+        pair *p = pair_new(&(fake_options){.window = WINDOW, .chunk = 3000, .seed = (unsigned)i});
         ear *c = open_call(p);
         pair_run(p);
         ear *s = &p->served[0];
+        rn_conn *server = fake_link_server(p->link);
+        rn_call_hold(s->call, true);
+        size_t wire = lengths[i] + RN_FRAME_PREFIX_LEN;
         unsigned sent = 0;
-        while (say_bytes(c, 1000) == RPCNET_OK) {
+        while (sent * wire < MANY && say_bytes(c, lengths[i]) == RPCNET_OK) {
             sent++;
         }
         pair_run(p);
-        assert_true(s->messages < 25 && s->messages > 15); /* as many as the window holds */
-        size_t held = fake_conn_unconsumed(fake_link_server(p->link));
-        assert_true(held >= (size_t)s->messages * 1000 && held <= 20000);
+        assert_true(s->messages * wire <= WINDOW);
+        assert_true(fake_conn_unconsumed(server) >= s->messages * wire);
+        assert_true(fake_conn_unconsumed(server) <= WINDOW);
+        /* As much again, once it is let go for a moment. */
         unsigned before = s->messages;
-        rn_call_consume(s->call, 5000);
+        rn_call_hold(s->call, false);
+        assert_int_equal(fake_conn_unconsumed(server), 0);
+        rn_call_hold(s->call, true);
         pair_run(p);
-        assert_true(s->messages >= before + 3 && s->messages <= before + 6);
-        while (s->messages < sent) {
-            rn_call_consume(s->call, 1000);
-            pair_run(p);
-        }
-        rn_call_consume(s->call, (size_t)sent * 1000);
-        rn_call_consume(s->call, 1000000); /* more than there is: harmless */
-        assert_int_equal(fake_conn_unconsumed(fake_link_server(p->link)), 0);
-        /* A message that is larger than the window gets through. */
-        assert_int_equal(say_bytes(c, 100000), RPCNET_OK);
+        assert_true((s->messages - before) * wire <= WINDOW + wire);
+        rn_call_hold(s->call, false);
         pair_run(p);
-        assert_int_equal(s->messages, sent + 1);
-        assert_int_equal(s->lengths[0], 1000);
-        assert_true(fake_conn_unconsumed(fake_link_server(p->link)) <= RN_CALL_HOLD_MAX);
-        rn_call_consume(s->call, 100000);
-        assert_int_equal(fake_conn_unconsumed(fake_link_server(p->link)), 0);
+        assert_int_equal(s->messages, sent);
+        assert_int_equal(fake_conn_unconsumed(server), 0);
         /* What is held when the call ends is given back. */
-        assert_int_equal(say_bytes(c, 10000), RPCNET_OK);
+        rn_call_hold(s->call, true);
         assert_int_equal(say_bytes(c, 10000), RPCNET_OK);
         pair_run(p);
-        assert_true(fake_conn_unconsumed(fake_link_server(p->link)) > 0);
+        assert_true(fake_conn_unconsumed(server) > 0);
         assert_int_equal(finish(s, RPCNET_GRPC_OK, ""), RPCNET_OK);
-        assert_int_equal(fake_conn_unconsumed(fake_link_server(p->link)), 0);
+        assert_int_equal(fake_conn_unconsumed(server), 0);
         pair_run(p);
         expect_status(c, RPCNET_GRPC_OK);
         pair_del(p);
     }
 }
 
-/* Byte by byte: one below the limit, at it, one above, and so on to the message's end. */
-static void an_unfinished_message_holds_its_share(void **state) {
-    (void)state;
-    enum { LEN = RN_CALL_HOLD_MAX + 100 };
-    pair *p = pair_new(&(fake_options){.chunk = 1});
-    p->options.manual_consume = true;
-    ear *c = open_call(p);
-    pair_run(p);
-    ear *s = &p->served[0];
-    rn_conn *server = fake_link_server(p->link);
-    assert_int_equal(say_bytes(c, LEN), RPCNET_OK);
-    size_t before = 0; /* bytes that came in front of the message's */
-    size_t most = 0;
-    while (s->messages == 0) {
-        assert_true(fake_link_step(p->link));
-        size_t came = fake_stream_delivered(fake_conn_stream(server, 0));
-        size_t held = fake_conn_unconsumed(server);
-        before = held == 0 ? came : before;
-        most = came - before;
-        assert_int_equal(held, most < RN_CALL_HOLD_MAX ? most : RN_CALL_HOLD_MAX);
-    }
-    assert_int_equal(most, LEN);
-    rn_call_consume(s->call, LEN);
-    assert_int_equal(fake_conn_unconsumed(server), 0);
-    pair_del(p);
-}
-
 /* What came before is given back already. */
-static void manual_consumption_from_inside_a_message(void **state) {
+static void a_hold_from_inside_a_message(void **state) {
     (void)state;
-    static const rn_call_options manual = {.manual_consume = true};
     enum { LEN = 2500 };
     for (unsigned switch_at = 1; switch_at < 3; switch_at++) {
         pair *p = pair_new(&(fake_options){.chunk = 1000});
@@ -485,11 +455,11 @@ static void manual_consumption_from_inside_a_message(void **state) {
         assert_int_equal(s->messages, 0);
         assert_int_equal(fake_conn_unconsumed(server), 0);
         size_t came = fake_stream_delivered(stream);
-        rn_call_set_options(s->call, &manual);
+        rn_call_hold(s->call, true);
         pair_run(p);
         assert_int_equal(s->messages, 1);
         assert_int_equal(fake_conn_unconsumed(server), fake_stream_delivered(stream) - came);
-        rn_call_consume(s->call, LEN);
+        rn_call_hold(s->call, false);
         assert_int_equal(fake_conn_unconsumed(server), 0);
         pair_del(p);
     }
@@ -510,9 +480,8 @@ int main(void) {
         cmocka_unit_test(a_long_text_of_a_status),
         cmocka_unit_test(room_is_what_a_send_takes),
         cmocka_unit_test(half_close_behind_a_kept_message),
-        cmocka_unit_test(manual_consumption),
-        cmocka_unit_test(an_unfinished_message_holds_its_share),
-        cmocka_unit_test(manual_consumption_from_inside_a_message),
+        cmocka_unit_test(a_held_call_gets_a_window_and_no_more),
+        cmocka_unit_test(a_hold_from_inside_a_message),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
