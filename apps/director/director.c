@@ -219,6 +219,7 @@ static void stop(void *user) {
     uint64_t now = rn_env_now(d->program.env);
     RN_INFO(d->program.log, d->program.target, "streams=%zu draining", d->data.relays_count);
     rn_control_goodbye(&d->control);
+    rn_data_drain(&d->data, now + d->config.drain_timeout_ns);
     rpcnet_server_drain(d->user, now + d->config.drain_timeout_ns);
 }
 

@@ -212,7 +212,7 @@ static void take_probe(rn_task *task, const rn_director_frame *frame) {
     /* A reply that finds no room is as good as none: later ones follow. */
     if (rn_outbox_empty(&task->outbox)) {
         uint8_t reply[RN_FRAME_PREFIX_MAX];
-        rn_outbox_send(&task->outbox, task->call, NULL, 0,
+        rn_outbox_send(&task->outbox, task->call, rn_bytes_of(NULL, 0),
                        rn_bytes_of(reply, rn_frame_probe_reply(reply, frame->probe)));
     }
 }

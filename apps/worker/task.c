@@ -37,7 +37,7 @@ rn_task *rn_task_new(rn_worker *worker, rpcnet_call *call, enum rn_task_kind kin
     task->call = call;
     task->kind = kind;
     rn_serving_init(&task->serving, worker->config.unacked_max, RN_SERVING_MESSAGE_LIMIT, NULL);
-    rn_outbox_init(&task->outbox);
+    rn_outbox_init(&task->outbox, RN_TASK_OUTBOX_MAX, NULL);
     rn_buffer_init(&task->message, RN_GENERATOR_MESSAGE_MAX + 2 * RN_SWAP_SENTENCE_SIZE);
     rn_list_append(&worker->tasks, &task->link);
     rpcnet_call_set_callbacks(call, callbacks, task);
@@ -117,13 +117,14 @@ static void end_by_error(rn_task *task, int result) {
 }
 
 static int send_bytes(rn_task *task, const void *head, size_t head_len, rn_bytes data) {
-    return task->ended ? RPCNET_ERR_STATE
-                       : rn_outbox_send(&task->outbox, task->call, head, head_len, data);
+    return task->ended
+               ? RPCNET_ERR_STATE
+               : rn_outbox_send(&task->outbox, task->call, rn_bytes_of(head, head_len), data);
 }
 
 void rn_task_send_frame(rn_task *task, const rn_worker_frame *frame) {
     rn_buffer bytes;
-    rn_buffer_init(&bytes, RN_OUTBOX_LIMIT);
+    rn_buffer_init(&bytes, RN_TASK_OUTBOX_MAX);
     int result = rn_worker_frame_append(&bytes, frame);
     if (result == RPCNET_OK) {
         result = send_bytes(task, NULL, 0, rn_buffer_bytes(&bytes));

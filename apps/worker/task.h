@@ -8,11 +8,11 @@
 #define APPS_WORKER_TASK_H
 
 #include "base/env.h"
+#include "common/outbox.h"
 #include "rpcnet/rpcnet.h"
 #include "swap/sentence.h"
 #include "swap/serving.h"
 #include "worker/generator.h"
-#include "worker/outbox.h"
 
 typedef struct rn_worker rn_worker;
 
@@ -23,7 +23,10 @@ enum rn_task_kind {
     RN_TASK_DIRECT  /* a Generate */
 };
 
-enum { RN_TASK_BATCH = 64 }; /* messages sent in one turn of the loop */
+enum {
+    RN_TASK_BATCH = 64,            /* messages sent in one turn of the loop */
+    RN_TASK_OUTBOX_MAX = 64 * 1024 /* bytes; a task that fills it waits while it is not empty */
+};
 
 typedef struct rn_task {
     rn_list link; /* in rn_worker.tasks */

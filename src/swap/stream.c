@@ -260,7 +260,7 @@ rn_swap_action rn_swap_stream_cancel(rn_swap_stream *stream) {
 
 rn_swap_action rn_swap_stream_client_lost(rn_swap_stream *stream) {
     return end_for(stream, RN_SWAP_CODE_UNAVAILABLE, &stream->counters->ended_cancelled,
-                   "the client's connection was lost");
+                   "the client's connection has ended");
 }
 
 rn_swap_action rn_swap_stream_fail(rn_swap_stream *stream, enum rn_swap_code code,

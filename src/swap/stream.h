@@ -222,7 +222,7 @@ rn_swap_action rn_swap_stream_fault(rn_swap_stream *stream, uint64_t now_ns, rn_
 rn_swap_action rn_swap_stream_client_message(rn_swap_stream *stream, rn_bytes payload);
 rn_swap_action rn_swap_stream_half_close(rn_swap_stream *stream);
 rn_swap_action rn_swap_stream_cancel(rn_swap_stream *stream);
-/* Its connection was lost. END with UNAVAILABLE, for nobody, or NOTHING when the stream has ended.
+/* Its connection has ended. END with UNAVAILABLE, for nobody, or NOTHING when the stream has ended.
  */
 rn_swap_action rn_swap_stream_client_lost(rn_swap_stream *stream);
 /* The client's call cannot go on for another reason; `text` says which. END with `code`, or NOTHING

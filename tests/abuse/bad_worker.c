@@ -17,7 +17,14 @@
 #include "swap/frames.h"
 #include "worker/generator.h"
 
-enum { LIES_FROM = 100, HONEST_TOKENS = 5, LARGE = 64 << 10, PATH_MAX_LEN = 1024 };
+enum {
+    LIES_FROM = 100,
+    HONEST_TOKENS = 5,
+    LARGE = 64 << 10,
+    MESSAGE_MAX = 4 << 20, /* of the protocol */
+    WAITING_MAX = 2 * MESSAGE_MAX,
+    PATH_MAX_LEN = 1024
+};
 
 typedef struct bad_worker {
     const char *certs;
@@ -49,6 +56,8 @@ typedef struct serving {
     void (*lie)(struct serving *s); /* when the timer fires */
     bool assigned;
     bool started;
+    bool late;         /* the client's end is what it waits for */
+    unsigned repeated; /* times that a message was said again */
 } serving;
 
 static void need(int result, const char *what) {
@@ -85,7 +94,7 @@ static void send_bytes(serving *s, const void *bytes, size_t len) {
 
 static void send_frame(serving *s, const rn_worker_frame *frame) {
     rn_buffer bytes;
-    rn_buffer_init(&bytes, 4 << 20);
+    rn_buffer_init(&bytes, WAITING_MAX);
     need(rn_worker_frame_append(&bytes, frame), "frame");
     send_bytes(s, bytes.data, bytes.len);
     rn_buffer_fini(&bytes);
@@ -223,6 +232,46 @@ static void many_events(serving *s) {
     send_done(s);
 }
 
+/* Each message buys events by what it is itself, and not anew as many as there may be. */
+static void tokens_and_events(serving *s) {
+    if (!s->generator.done) {
+        send_true(s, 0);
+        send_event_of(s, LARGE - 100);
+        come_again(s, tokens_and_events);
+    }
+}
+
+/* More than the credit, of what the director does not need: it gives credit for that, too. */
+static void repeat_much(serving *s) {
+    static const uint8_t again[LARGE];
+    enum { TIMES = 16 };
+    if (s->repeated++ < TIMES) {
+        send_message(s, s->next - 1, rn_bytes_of(again, sizeof again));
+        come_again(s, repeat_much);
+    } else {
+        finish_truly(s);
+        send_done(s);
+    }
+}
+
+static void too_large(serving *s) {
+    static const uint8_t message[MESSAGE_MAX + 1];
+    send_message(s, s->next, rn_bytes_of(message, sizeof message));
+}
+
+static void read_on(serving *s) {
+    rpcnet_call_hold(s->call, false);
+}
+
+/* No lie: it lets the client wait for a second, and serves it when it has heard all. */
+static void read_late(serving *s) {
+    rn_env *env = rpcnet_loop_env(s->worker->loop);
+    rpcnet_call_hold(s->call, true);
+    s->late = true;
+    s->lie = read_on;
+    env->ops->timer_set(s->timer, rn_env_now(env) + RN_SECOND);
+}
+
 static void one_huge_event(serving *s) {
     send_event_of(s, LARGE);
 }
@@ -347,6 +396,10 @@ static const struct {
     {"go-back", go_back},
     {"overdraw", overdraw},
     {"events-without-end", events_without_end},
+    {"tokens-and-events", tokens_and_events},
+    {"repeat-much", repeat_much},
+    {"too-large", too_large},
+    {"read-late", read_late},
     {"many-events", many_events},
     {"one-huge-event", one_huge_event},
     {"checkpoint-beyond", checkpoint_beyond},
@@ -434,6 +487,9 @@ static void on_frame(rpcnet_call *call, const void *data, size_t len, void *user
         answer_probe(s, frame.probe);
     } else if (frame.kind == RN_DIRECTOR_CLIENT_MESSAGE && s->assigned && !s->started) {
         start(s, frame.client_message.payload);
+    } else if (frame.kind == RN_DIRECTOR_HALF_CLOSE && s->late) {
+        finish_truly(s);
+        send_done(s);
     }
 }
 
@@ -468,8 +524,12 @@ static void serve(rpcnet_server *server, rpcnet_call *call, void *user) {
     s->worker = user;
     s->call = call;
     rn_buffer_init(&s->message, 4 << 20);
-    rn_buffer_init(&s->waiting, 4 << 20);
+    rn_buffer_init(&s->waiting, WAITING_MAX);
     need(rn_env_timer_new(rpcnet_loop_env(s->worker->loop), on_timer, s, &s->timer), "timer");
+    rpcnet_call_options options;
+    rpcnet_call_options_init(&options);
+    options.send_max = WAITING_MAX;
+    rpcnet_call_set_options(call, &options);
     rpcnet_call_set_callbacks(call, &callbacks, s);
 }
 

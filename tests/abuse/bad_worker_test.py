@@ -14,9 +14,12 @@ from cluster import CALM, CERTS, PATIENT, PROGRAMS, ClusterTest, main
 from metrics_test import address_of, metrics
 
 PROGRAMS["bad_worker"] = os.environ["RN_BAD_WORKER"]
+PROGRAMS["probe_call"] = os.environ["RN_PROBE_CALL"]
 
 TOKENS = 40
-STOPPED = ("overdraw", "events-without-end")  # they show when the client takes nothing
+STOPPED = ("overdraw", "events-without-end",  # they show when the client takes nothing
+           "tokens-and-events")
+LATE = "read-late"  # for a client that says much
 SILENT = "say-nothing-more"  # for the probes to find
 STOPPED_TOKENS = 200
 LIES_FROM = 100  # the seed of the first lie
@@ -33,6 +36,10 @@ LIES = {
     "go-back": None,
     "overdraw": r"message \d+ without credit",
     "events-without-end": r"more than 65536 bytes of events",
+    "tokens-and-events": r"more than 65536 bytes of events",
+    "repeat-much": None,
+    "too-large": r"it sent a message of more than 4 MiB",
+    LATE: None,
     "many-events": None,
     "one-huge-event": r"more than 65536 bytes of events",
     "checkpoint-beyond": r"checkpoint 6 outside of 0 to 5",
@@ -53,7 +60,7 @@ LIES = {
     "fail-with-control-characters": r"=reason=failure",
     SILENT: r"=reason=hung",
 }
-NOT_AT_ONCE = (*STOPPED, SILENT)
+NOT_AT_ONCE = (*STOPPED, LATE, SILENT)
 
 
 class BadWorker(ClusterTest):
@@ -133,15 +140,40 @@ class BadWorker(ClusterTest):
         for lie in STOPPED:
             request = ("--prompt", "the river", "--tokens", str(STOPPED_TOKENS), "--pace", "1us",
                        "--seed", str(LIES_FROM + list(LIES).index(lie)))
+            said = director.said()
             client = self.cluster.start_client(*request)
             client.wait_event("token")
             client.signal(signal.SIGSTOP)
-            director.wait_for(f"worker-a broke the protocol: {LIES[lie]}")
+            director.wait_for(f"worker-a broke the protocol: {LIES[lie]}", said)
             client.signal(signal.SIGCONT)
             self.assert_clean(client, STOPPED_TOKENS)
             self.assertEqual([client.text()], self.reference(*request))
         self.end_beside()
         self.assertEqual(self.counted()["worker_faults_total"], len(STOPPED))
+
+    def test_a_client_that_says_much(self):
+        """Three times what may be kept of its request, and more than a queue holds, to a worker that
+        does not read for a while: the client has to wait, and nothing is lost."""
+        director = self.start(*PATIENT, "--request-max", "4MiB", "--queue-max", "8MiB")
+        bad = self.start_bad()
+        seed = LIES_FROM + list(LIES).index(LATE)
+        self.assertLess(seed, 128)  # one byte
+        request = b"\x0a\x09the river\x10\x14\x18" + bytes((seed,))  # 20 tokens
+        probe = self.cluster.run("probe_call", "--target", director.user, "--ca", CERTS / "ca.crt",
+                                 "--name", "localhost", "--path",
+                                 "/connection_swap.Inference/Generate", "--message", request.hex(),
+                                 "--large", "12")
+        bad.wait_for(f"^lie {LATE}$", output=bad.out)
+        self.assertEqual(probe.wait(), 0)
+        self.assertEqual(probe.out.lines[-1], "code=OK loss=none text=")
+        self.end_beside()
+        counted = self.counted()
+        self.assertEqual(counted["queue_overflows_total"], 0)
+        self.assertEqual(counted["requests_given_up_total"], 1)
+        self.assertEqual(counted['streams_ended_total{end="done"}'], 1)
+        self.assertEqual(counted["worker_faults_total"], 0)
+        # Not all of it was in memory at once: one message, windows, rings; and buffers that doubled.
+        self.assertLess(counted["memory_peak_bytes"], 12 << 20)
 
     def test_lies_about_probes(self):
         """Answers to probes that were never sent are no sign of life: it is held to hang."""

@@ -67,6 +67,8 @@ class DirectorDrain(DisturbedTest):
         for n in (1, 2):
             self.assert_beginning(endless.text(n), expected[n - 1])
         self.assertEqual(director.wait(), 0)
+        self.assertEqual(sum('err="the director ends, and its drain timeout is over"' in line
+                             for line in director.err.lines), 2)
         worker.wait_for(r"reason=\"the director shuts down\" director shuts down$")
         self.cluster.end()
 

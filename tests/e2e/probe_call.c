@@ -3,18 +3,19 @@
  *
  *   probe_call --target HOST:PORT --ca FILE (--name NAME | --identity URI) [--cert FILE --key FILE]
  *              --path /package.Service/Method [--metadata NAME=VALUE]... [--message HEX]...
- *              [--half-close no]
+ *              [--large COUNT] [--half-close no]
  *
- * The messages are sent, then the call is half-closed if it is not to stay open. Prints "message
- * HEX" for each answer and at the end "code=<gRPC code> loss=<how the connection was lost, or none>
- * text=<message>". Exits with 0 when it could ask, whatever the answer was. */
+ * The messages are sent, and behind them so many of 1 MiB; then the call is half-closed if it is
+ * not to stay open. Prints "message HEX" for each answer and at the end "code=<gRPC code> loss=<how
+ * the connection was lost, or none> text=<message>". Exits with 0 when it could ask, whatever the
+ * answer was. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "rpcnet/loop.h"
 
-enum { MESSAGES_MAX = 8, MESSAGE_MAX = 65536, TEXT_MAX = 2048, TIMEOUT_S = 60 };
+enum { MESSAGES_MAX = 8, MESSAGE_MAX = 65536, LARGE = 1 << 20, TEXT_MAX = 2048, TIMEOUT_S = 60 };
 
 #define SECOND UINT64_C(1000000000)
 
@@ -28,6 +29,7 @@ typedef struct probe {
     const char *path;
     const char *messages[MESSAGES_MAX];
     size_t message_count;
+    size_t large_count;
     size_t sent;
     bool stays_open;
     rpcnet_metadata *metadata;
@@ -73,6 +75,10 @@ static int take_option(probe *p, const char *name, const char *value) {
     }
     if (strcmp(name, "--half-close") == 0 && strcmp(value, "no") == 0) {
         p->stays_open = true;
+        return RPCNET_OK;
+    }
+    if (strcmp(name, "--large") == 0) {
+        p->large_count = strtoul(value, NULL, 10);
         return RPCNET_OK;
     }
     if (strcmp(name, "--message") == 0 && p->message_count < MESSAGES_MAX) {
@@ -128,20 +134,25 @@ static void on_state(rpcnet_channel *channel, enum rpcnet_channel_state state,
     }
 }
 
+static int send_hex(probe *p, const char *hex) {
+    static unsigned char bytes[MESSAGE_MAX];
+    size_t len = strlen(hex) / 2;
+    if (len > sizeof bytes) {
+        return RPCNET_ERR_LIMIT;
+    }
+    for (size_t at = 0; at < len; at++) {
+        const char digits[] = {hex[2 * at], hex[2 * at + 1], '\0'};
+        bytes[at] = (unsigned char)strtoul(digits, NULL, 16);
+    }
+    return rpcnet_call_send(p->call, bytes, len);
+}
+
 /* As many as there is room for; the rest when there is more. */
 static int send_messages(probe *p) {
-    static unsigned char bytes[MESSAGE_MAX];
-    for (; p->sent < p->message_count; p->sent++) {
-        const char *hex = p->messages[p->sent];
-        size_t len = strlen(hex) / 2;
-        if (len > sizeof bytes) {
-            return RPCNET_ERR_LIMIT;
-        }
-        for (size_t at = 0; at < len; at++) {
-            const char digits[] = {hex[2 * at], hex[2 * at + 1], '\0'};
-            bytes[at] = (unsigned char)strtoul(digits, NULL, 16);
-        }
-        int rv = rpcnet_call_send(p->call, bytes, len);
+    static const unsigned char large[LARGE];
+    for (; p->sent < p->message_count + p->large_count; p->sent++) {
+        int rv = p->sent < p->message_count ? send_hex(p, p->messages[p->sent])
+                                            : rpcnet_call_send(p->call, large, sizeof large);
         if (rv != RPCNET_OK) {
             return rv == RPCNET_ERR_AGAIN ? RPCNET_OK : rv;
         }

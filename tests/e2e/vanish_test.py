@@ -21,10 +21,11 @@ class Vanish(DisturbedTest):
         director = self.cluster.director
 
         def look():
-            return sum(bool(re.search(r"code=CANCELLED .* stream ended$", line))
+            return sum(bool(re.search(r"code=UNAVAILABLE .* err=\"the client's connection has ended\" "
+                                      r"stream ended$", line))
                        for line in director.err.lines) == streams
 
-        director.wait_until(look, f"{streams} cancelled streams")
+        director.wait_until(look, f"{streams} streams without a client")
         counted = self.metrics()
         self.assertEqual(counted['streams_ended_total{end="cancelled"}'], streams)
         self.assertEqual(counted["streams_open"], 0)

@@ -33,6 +33,7 @@ int rn_data_start(rn_data *data, const rn_data_options *options) {
     data->options.secret = data->secret;
     data->budget =
         (rn_budget){.limit = options->memory_max, .grown_over = grown_over, .user = data};
+    data->cut_ns = RN_NEVER;
     rn_list_init(&data->links);
     rn_list_init(&data->relays);
     rn_buffer_init(&data->scratch, options->swap.journal_limit + options->swap.checkpoint_limit +
@@ -55,6 +56,10 @@ void rn_data_stop(rn_data *data) {
     rn_links_stop(data);
     rn_buffer_fini(&data->scratch);
     explicit_bzero(data->secret, sizeof data->secret);
+}
+
+void rn_data_drain(rn_data *data, uint64_t deadline_ns) {
+    data->cut_ns = deadline_ns;
 }
 
 void rn_data_set_credentials(rn_data *data, const rpcnet_credentials *credentials) {

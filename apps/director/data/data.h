@@ -5,6 +5,7 @@
 #ifndef APPS_DIRECTOR_DATA_DATA_H
 #define APPS_DIRECTOR_DATA_DATA_H
 
+#include "common/outbox.h"
 #include "director/control/pool.h"
 #include "rpcnet/rpcnet.h"
 #include "swap/detector.h"
@@ -79,11 +80,14 @@ typedef struct rn_data {
     rn_buffer scratch; /* Assignments are built here */
     rn_deferred pool_changed;
     rn_deferred shed; /* the memory of streams went over its limit in this turn */
+    uint64_t cut_ns;  /* when the server cuts what is open; RN_NEVER: it does not drain */
     bool ending;
 } rn_data;
 
 int rn_data_start(rn_data *data, const rn_data_options *options);
 void rn_data_stop(rn_data *data);
+/* The server drains (rpcnet_server_drain): at `deadline_ns` it cuts the streams that are open. */
+void rn_data_drain(rn_data *data, uint64_t deadline_ns);
 /* The director's certificate was renewed: for the next connection of each link. */
 void rn_data_set_credentials(rn_data *data, const rpcnet_credentials *credentials);
 /* The snapshot is another one. */
@@ -151,11 +155,12 @@ typedef struct rn_relay {
     uint64_t asked_ns; /* when the worker had a message of the client, or its half close; RN_NEVER:
                         * it has neither yet */
     int call_code;     /* with which the call ended, see call_lost */
+    bool announced;    /* the log has told of the stream */
     bool moved;        /* it is not the stream's first worker */
     uint64_t lost_ns;  /* when the last one that served it was lost; RN_NEVER: messages flow */
 
-    rn_buffer down; /* messages that the client's ring had no room for: length, bytes */
-    rn_buffer up;   /* frames that the worker's ring had no room for, likewise */
+    rn_outbox down; /* messages that the client's ring had no room for */
+    rn_outbox up;   /* frames that the worker's ring had no room for */
     bool held;      /* the client is held back, until `up` is empty */
 
     bool finishing; /* finish the client's call once `down` is empty */
@@ -194,8 +199,9 @@ void rn_relay_schedule(rn_relay *relay);
 bool rn_relay_choose(rn_relay *relay);
 
 /* ---- relay_client.c: the client's side ---- */
-/* Sends a message to the client, or keeps it until there is room. False: neither could be done. */
-bool rn_relay_deliver(rn_relay *relay, rn_bytes payload);
+/* Sends a message to the client, or keeps it until there is room. RPCNET_ERR_LIMIT,
+ * RPCNET_ERR_MEMORY: neither could be done. */
+int rn_relay_deliver(rn_relay *relay, rn_bytes payload);
 /* Ends the client's call behind everything that is kept. False: the relay is gone. */
 bool rn_relay_finish(rn_relay *relay, const rn_swap_action *action);
 

@@ -15,6 +15,7 @@
 static void open_stream(void *user) {
     rn_relay *relay = user;
     rn_log_opened(relay);
+    relay->announced = true;
     uint64_t deadline = rpcnet_call_deadline(relay->client);
     HANDLE(relay, rn_swap_stream_open(&relay->swap, rn_env_now(relay->data->env),
                                       deadline == RPCNET_NO_DEADLINE ? RN_NEVER : deadline));
@@ -106,8 +107,8 @@ static rn_relay *relay_new(rn_data *data, rpcnet_call *call) {
     rn_list_init(&relay->link_entry);
     rn_budget_move(&data->budget, 0, sizeof *relay);
     rn_buffer_init_counted(&relay->metadata, RN_RELAY_METADATA_MAX, &data->budget);
-    rn_buffer_init_counted(&relay->down, data->options.queue_max, &data->budget);
-    rn_buffer_init_counted(&relay->up, data->options.queue_max, &data->budget);
+    rn_outbox_init(&relay->down, data->options.queue_max, &data->budget);
+    rn_outbox_init(&relay->up, data->options.queue_max, &data->budget);
     rn_deferred_init(&relay->open, open_stream, relay);
     rn_deferred_init(&relay->call_lost, rn_relay_call_lost, relay);
     rn_swap_stream_init(&relay->swap, &data->options.swap, &data->counters, &data->budget,
@@ -132,8 +133,8 @@ void rn_relay_del(rn_relay *relay) {
     data->env->ops->timer_del(relay->timer);
     rn_swap_stream_fini(&relay->swap);
     rn_buffer_fini(&relay->metadata);
-    rn_buffer_fini(&relay->down);
-    rn_buffer_fini(&relay->up);
+    rn_outbox_fini(&relay->down);
+    rn_outbox_fini(&relay->up);
     rpcnet_metadata_del(relay->trailers);
     free(relay->message);
     rn_list_remove(&relay->link);

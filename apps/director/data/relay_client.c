@@ -3,47 +3,31 @@
 #include <string.h>
 
 #include "director/data/relay_internal.h"
+#include "grpc/status.h"
 #include "rpcnet/error.h"
 
 enum { DEADLINE_SLACK_MS = 50 };
 
 /* ---- down: to the client ---- */
 
-static int keep(rn_relay *relay, rn_bytes payload) {
-    size_t len = payload.len;
-    relay->data->hit.rings_full += relay->down.len == 0;
-    int result = rn_buffer_reserve(&relay->down, sizeof len + len);
-    if (result == RPCNET_OK) {
-        (void)rn_buffer_append(&relay->down, &len, sizeof len);
-        (void)rn_buffer_append(&relay->down, payload.data, len);
-    }
-    return result;
-}
-
-bool rn_relay_deliver(rn_relay *relay, rn_bytes payload) {
-    int result = RPCNET_ERR_AGAIN;
-    if (relay->down.len == 0) {
-        result = rpcnet_call_send(relay->client, payload.data, payload.len);
-    }
-    if (result == RPCNET_ERR_AGAIN) {
-        result = keep(relay, payload);
-    }
+int rn_relay_deliver(rn_relay *relay, rn_bytes payload) {
+    bool kept = !rn_outbox_empty(&relay->down);
+    int result = rn_outbox_send(&relay->down, relay->client, rn_bytes_of(NULL, 0), payload);
+    relay->data->hit.rings_full += !kept && !rn_outbox_empty(&relay->down);
     /* A client that has gone is told by on_cancelled; its messages need no place any more. */
-    return result == RPCNET_OK || result == RPCNET_ERR_CLOSED;
+    return result == RPCNET_ERR_CLOSED ? RPCNET_OK : result;
 }
 
-static void drain_down(rn_relay *relay) {
-    size_t done = 0;
-    while (relay->down.len - done >= sizeof(size_t)) {
-        size_t len;
-        memcpy(&len, relay->down.data + done, sizeof len);
-        if (rpcnet_call_send(relay->client, relay->down.data + done + sizeof len, len) ==
-            RPCNET_ERR_AGAIN) {
-            break;
-        }
-        done += sizeof len + len;
+/* False: the relay is gone. What could not be sent must not be missing in the middle. */
+static bool drain_down(rn_relay *relay) {
+    int result = rn_outbox_flush(&relay->down, relay->client);
+    if (result == RPCNET_ERR_CLOSED) {
+        rn_outbox_clear(&relay->down);
+    } else if (result != RPCNET_OK) {
+        rn_relay_abort(relay, RN_RELAY_NO_MEMORY);
+        return false;
     }
-    rn_buffer_drop_front(&relay->down, done);
+    return true;
 }
 
 static void finish_now(rn_relay *relay) {
@@ -73,12 +57,15 @@ static void keep_trailers(rn_relay *relay, const rn_swap_action *action) {
 bool rn_relay_finish(rn_relay *relay, const rn_swap_action *action) {
     relay->code = action->code;
     if (action->message.len > 0) {
-        /* Without memory the code has to speak for itself. */
-        relay->message = strndup((const char *)action->message.data, action->message.len);
+        /* A byte more than is sent, so that it is cut where a character ends. Without memory the
+         * code has to speak for itself. */
+        enum { KEPT_MAX = RN_STATUS_MESSAGE_MAX + 1 };
+        size_t len = action->message.len < KEPT_MAX ? action->message.len : KEPT_MAX;
+        relay->message = strndup((const char *)action->message.data, len);
     }
     keep_trailers(relay, action);
     rn_relay_drop_worker(relay);
-    if (relay->down.len > 0) {
+    if (!rn_outbox_empty(&relay->down)) {
         relay->finishing = true;
         rn_relay_schedule(relay);
         return true;
@@ -112,7 +99,7 @@ static void on_message(rpcnet_call *call, const void *data, size_t len, void *us
     if (!rn_relay_handle(relay, rn_swap_stream_client_message(&relay->swap, payload))) {
         return;
     }
-    if (!relay->held && relay->up.len > 0) {
+    if (!relay->held && !rn_outbox_empty(&relay->up)) {
         relay->held = true;
         rpcnet_call_hold(relay->client, true);
     }
@@ -142,20 +129,37 @@ static bool deadline_has_passed(const rn_relay *relay, int code) {
 }
 
 static rn_swap_action end_of(rn_relay *relay, int code) {
-    if (code == RPCNET_GRPC_RESOURCE_EXHAUSTED) {
-        return rn_swap_stream_exhaust(&relay->swap,
-                                      rpcnet_call_is_starved(relay->client)
-                                          ? "memory was used up for a message of the call"
-                                          : "a message of the client is over the limit");
+    rn_swap_stream *swap = &relay->swap;
+    switch (code) {
+    case RPCNET_GRPC_RESOURCE_EXHAUSTED:
+        return rn_swap_stream_exhaust(swap, rpcnet_call_is_starved(relay->client)
+                                                ? "memory was used up for a message of the call"
+                                                : "a message of the client is over the limit");
+    case RPCNET_GRPC_UNIMPLEMENTED:
+        return rn_swap_stream_fail(swap, RN_SWAP_CODE_UNIMPLEMENTED,
+                                   "a message of the client is compressed");
+    case RPCNET_GRPC_INTERNAL:
+        return rn_swap_stream_fail(swap, RN_SWAP_CODE_INTERNAL,
+                                   "a message of the client is malformed or cut");
+    default:
+        break;
     }
-    return deadline_has_passed(relay, code) ? rn_swap_stream_expire(&relay->swap)
-                                            : rn_swap_stream_cancel(&relay->swap);
+    if (deadline_has_passed(relay, code)) {
+        return rn_swap_stream_expire(swap);
+    }
+    if (code != RPCNET_GRPC_UNAVAILABLE) {
+        return rn_swap_stream_cancel(swap);
+    }
+    return rn_env_now(relay->data->env) >= relay->data->cut_ns
+               ? rn_swap_stream_fail(swap, RN_SWAP_CODE_UNAVAILABLE,
+                                     "the director ends, and its drain timeout is over")
+               : rn_swap_stream_client_lost(swap);
 }
 
 static void on_cancelled(rpcnet_call *call, int code, void *user) {
     rn_relay *relay = user;
     (void)call;
-    rn_buffer_clear(&relay->down);
+    rn_outbox_clear(&relay->down);
     if (relay->finishing || rn_relay_handle(relay, end_of(relay, code))) {
         rn_relay_del(relay);
     }
@@ -164,8 +168,7 @@ static void on_cancelled(rpcnet_call *call, int code, void *user) {
 static void on_writable(rpcnet_call *call, void *user) {
     rn_relay *relay = user;
     (void)call;
-    drain_down(relay);
-    if (relay->down.len > 0) {
+    if (!drain_down(relay) || !rn_outbox_empty(&relay->down)) {
         return;
     }
     if (relay->finishing) {
@@ -184,6 +187,7 @@ void rn_relay_listen(rn_relay *relay) {
     rpcnet_call_options options;
     rpcnet_call_options_init(&options);
     options.receive_max = relay->data->options.message_max;
+    options.send_max = RN_RELAY_MESSAGE_MAX;
     rpcnet_call_set_options(relay->client, &options);
     rpcnet_call_set_callbacks(relay->client, &callbacks, relay);
 }

@@ -4,6 +4,8 @@
 
 #include "director/data/data.h"
 
+#define RN_RELAY_NO_MEMORY "out of memory for a message that the client does not take"
+
 /* Sets the callbacks of the client's call. */
 void rn_relay_listen(rn_relay *relay);
 /* Nothing of the client's waits for its worker any more. */

@@ -81,6 +81,9 @@ void rn_log_flows(const rn_relay *relay, const rn_link *link) {
 }
 
 void rn_log_ended(const rn_relay *relay, const rn_swap_action *action) {
+    if (!relay->announced) {
+        rn_log_opened(relay); /* it ended in the turn in which it came */
+    }
     RN_INFO(relay->data->env->log, target, STREAM "code=%s messages=%llu err=%s stream ended",
             STREAM_OF(relay), rpcnet_grpc_code_name((int)action->code),
             (unsigned long long)(relay->swap.journal.next - RN_SEQUENCE_FIRST),

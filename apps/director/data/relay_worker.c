@@ -10,28 +10,12 @@
 
 /* ---- up: to the worker ---- */
 
-static int keep(rn_relay *relay, rn_bytes head, rn_bytes payload) {
-    size_t len = head.len + payload.len;
-    int result = rn_buffer_reserve(&relay->up, sizeof len + len);
-    if (result == RPCNET_OK) {
-        (void)rn_buffer_append(&relay->up, &len, sizeof len);
-        (void)rn_buffer_append(&relay->up, head.data, head.len);
-        (void)rn_buffer_append(&relay->up, payload.data, payload.len);
-    }
-    return result;
-}
-
-void rn_relay_send_up(rn_relay *relay, rn_bytes head, rn_bytes payload) {
-    int result = RPCNET_ERR_AGAIN;
-    if (relay->up.len == 0) {
-        result = rpcnet_call_send2(relay->worker, head.data, head.len, payload.data, payload.len);
-    }
-    if (result == RPCNET_ERR_AGAIN) {
-        result = keep(relay, head, payload);
-    }
-    /* CLOSED: the worker reads no more. It has ended the stream, perhaps, and its last frames are
-     * still on the way; or the call is over, which on_status tells. */
-    if (result != RPCNET_OK && result != RPCNET_ERR_CLOSED) {
+/* What became of frames for the worker. CLOSED: it reads no more. It has ended the stream, perhaps,
+ * and its last frames are still on the way; or the call is over, which on_status tells. */
+static void judge_sent(rn_relay *relay, int result) {
+    if (result == RPCNET_ERR_CLOSED) {
+        rn_outbox_clear(&relay->up);
+    } else if (result != RPCNET_OK) {
         /* Memory is short, or it is too much to be kept: this attempt cannot go on. */
         relay->data->hit.queue_overflows += result == RPCNET_ERR_LIMIT;
         relay->call_code = RPCNET_GRPC_UNAVAILABLE;
@@ -39,19 +23,14 @@ void rn_relay_send_up(rn_relay *relay, rn_bytes head, rn_bytes payload) {
     }
 }
 
+void rn_relay_send_up(rn_relay *relay, rn_bytes head, rn_bytes payload) {
+    judge_sent(relay, rn_outbox_send(&relay->up, relay->worker, head, payload));
+}
+
 static void drain_up(rpcnet_call *call, void *user) {
     rn_relay *relay = user;
-    size_t done = 0;
-    while (relay->up.len - done >= sizeof(size_t)) {
-        size_t len;
-        memcpy(&len, relay->up.data + done, sizeof len);
-        if (rpcnet_call_send(call, relay->up.data + done + sizeof len, len) == RPCNET_ERR_AGAIN) {
-            break;
-        }
-        done += sizeof len + len;
-    }
-    rn_buffer_drop_front(&relay->up, done);
-    if (relay->up.len == 0) {
+    judge_sent(relay, rn_outbox_flush(&relay->up, call));
+    if (rn_outbox_empty(&relay->up)) {
         rn_relay_let_client_go_on(relay);
     }
 }
@@ -60,7 +39,7 @@ void rn_relay_pass_credit(rn_relay *relay) {
     uint8_t frame[RN_FRAME_PREFIX_MAX];
     uint64_t total;
     uint64_t window = relay->data->options.swap.credit_window;
-    uint64_t room = relay->down.len == 0 ? window : 0;
+    uint64_t room = rn_outbox_empty(&relay->down) ? window : 0;
     if (relay->worker != NULL && rn_swap_stream_grant(&relay->swap, room, &total)) {
         rn_relay_send_up(relay, rn_bytes_of(frame, rn_frame_credit(frame, total)),
                          rn_bytes_of(NULL, 0));
@@ -90,8 +69,19 @@ void rn_relay_drop_worker(rn_relay *relay) {
     relay->worker = NULL;
     rpcnet_call_del(call);
     /* What was kept for that worker is in the next Assignment. */
-    rn_buffer_clear(&relay->up);
+    rn_outbox_clear(&relay->up);
     rn_relay_let_client_go_on(relay);
+}
+
+/* What the state machine cannot see; NULL: nothing. */
+static const char *parse_frame(rn_worker_frame *frame, rn_bytes bytes) {
+    if (rn_worker_frame_parse(frame, bytes) != RPCNET_OK) {
+        return "it sent bytes that are no frame";
+    }
+    if (frame->kind == RN_WORKER_MESSAGE && frame->message.payload.len > RN_RELAY_MESSAGE_MAX) {
+        return "it sent a message of more than 4 MiB";
+    }
+    return NULL;
 }
 
 static void on_frame(rpcnet_call *call, const void *bytes, size_t len, void *user) {
@@ -99,12 +89,12 @@ static void on_frame(rpcnet_call *call, const void *bytes, size_t len, void *use
     uint64_t now = rn_env_now(relay->data->env);
     rn_worker_frame frame;
     (void)call;
-    if (rn_worker_frame_parse(&frame, rn_bytes_of(bytes, len)) == RPCNET_OK) {
+    const char *fault = parse_frame(&frame, rn_bytes_of(bytes, len));
+    if (fault == NULL) {
         rn_link_heard(relay->at, relay);
         (void)rn_relay_handle(relay, rn_swap_stream_frame(&relay->swap, now, relay->pair, &frame));
     } else {
-        (void)rn_relay_handle(relay, rn_swap_stream_fault(&relay->swap, now, relay->pair,
-                                                          "it sent bytes that are no frame"));
+        (void)rn_relay_handle(relay, rn_swap_stream_fault(&relay->swap, now, relay->pair, fault));
     }
 }
 
@@ -162,6 +152,12 @@ void rn_relay_lost(rn_relay *relay, enum rn_swap_reason reason) {
         relay, rn_swap_stream_lost(&relay->swap, now, relay->pair, reason, rn_bytes_of(NULL, 0)));
 }
 
+/* An Assignment, or a message of the client. */
+static size_t frame_to_worker_max(const rn_data *data) {
+    size_t message = data->options.message_max + RN_FRAME_PREFIX_MAX;
+    return message > data->scratch.limit ? message : data->scratch.limit;
+}
+
 static int send_assignment(rn_relay *relay, rn_link *link) {
     static const rpcnet_call_callbacks callbacks = {
         .on_message = on_frame, .on_status = on_status, .on_writable = drain_up};
@@ -169,7 +165,7 @@ static int send_assignment(rn_relay *relay, rn_link *link) {
     rpcnet_call_options options;
     rpcnet_call_options_init(&options);
     options.receive_max = RN_RELAY_MESSAGE_MAX + RN_FRAME_PREFIX_MAX;
-    options.send_max = data->scratch.limit;
+    options.send_max = frame_to_worker_max(data);
     int result = rpcnet_call_new(&relay->worker, link->channel, "/rpcnet.v1.Worker/Serve", &options,
                                  &callbacks, relay);
     if (result != RPCNET_OK) {
@@ -198,7 +194,7 @@ static int send_assignment(rn_relay *relay, rn_link *link) {
 static rn_swap_action assign(rn_relay *relay, rn_link *link) {
     uint64_t now = rn_env_now(relay->data->env);
     uint64_t window = relay->data->options.swap.credit_window;
-    uint64_t credit = relay->down.len == 0 ? window : 0;
+    uint64_t credit = rn_outbox_empty(&relay->down) ? window : 0;
     rn_swap_stream_assign(&relay->swap, link->worker.id, rn_bytes_text(link->worker.label), credit);
     relay->pair = relay->swap.pair;
     relay->assigned_ns = now;
@@ -262,10 +258,14 @@ static void note_message(rn_relay *relay, uint64_t now) {
     relay->lost_ns = RN_NEVER;
 }
 
-/* False: there is neither room for the message nor memory to keep it. */
-static bool relay_message(rn_relay *relay, const rn_swap_action *action) {
+/* False: there is neither room for the message nor memory to keep it, and *action is what follows.
+ */
+static bool relay_message(rn_relay *relay, rn_swap_action *action) {
     uint64_t now = rn_env_now(relay->data->env);
-    if (!rn_relay_deliver(relay, action->payload)) {
+    int result = rn_relay_deliver(relay, action->payload);
+    if (result != RPCNET_OK) {
+        relay->data->hit.queue_overflows += result == RPCNET_ERR_LIMIT;
+        *action = rn_swap_stream_exhaust(&relay->swap, RN_RELAY_NO_MEMORY);
         return false;
     }
     if (action->kind == RN_SWAP_RELAY) {
@@ -280,12 +280,6 @@ static bool relay_message(rn_relay *relay, const rn_swap_action *action) {
 static bool uses_room(const rn_swap_action *action) {
     return action->kind == RN_SWAP_RELAY || action->kind == RN_SWAP_RELAY_EVENT ||
            action->kind == RN_SWAP_DUPLICATE;
-}
-
-static rn_swap_action end_without_memory(rn_relay *relay) {
-    relay->data->hit.queue_overflows++;
-    return rn_swap_stream_exhaust(&relay->swap,
-                                  "out of memory for a message that the client does not take");
 }
 
 static void forward(rn_relay *relay, const rn_swap_action *action) {
@@ -321,9 +315,7 @@ bool rn_relay_handle(rn_relay *relay, rn_swap_action action) {
         bool message = action.kind == RN_SWAP_RELAY || action.kind == RN_SWAP_RELAY_EVENT;
         if (action.kind == RN_SWAP_CHOOSE) {
             action = choose(relay);
-        } else if (message && !relay_message(relay, &action)) {
-            action = end_without_memory(relay);
-        } else {
+        } else if (!message || relay_message(relay, &action)) {
             break;
         }
     }

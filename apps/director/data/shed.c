@@ -31,8 +31,8 @@ static void find_largest(const rn_data *data, holding *spare, holding *needed) {
                 rn_journal_memory(&relay->swap.journal) +
                     rn_requests_memory(&relay->swap.requests));
         compare(needed, relay,
-                sizeof *relay + relay->metadata.capacity + relay->down.capacity +
-                    relay->up.capacity + calls_memory(relay));
+                sizeof *relay + relay->metadata.capacity + rn_outbox_memory(&relay->down) +
+                    rn_outbox_memory(&relay->up) + calls_memory(relay));
     }
 }
 

@@ -55,8 +55,8 @@ static const rn_task *find_task(const rn_worker *worker, const rn_relay *relay) 
 
 static size_t kept_payload(const rn_buffer *down) {
     size_t payload = 0;
-    for (size_t at = 0; at + sizeof(size_t) <= down->len;) {
-        size_t len;
+    for (size_t at = 0; at < down->len;) {
+        uint32_t len;
         memcpy(&len, down->data + at, sizeof len);
         payload += len;
         at += sizeof len + len;
@@ -68,16 +68,16 @@ static void check_memory(const rn_watch *watch, const rn_relay *relay) {
     const rn_swap_config *config = relay->swap.config;
     size_t kept = config->journal_limit + config->checkpoint_limit;
     size_t memory = rn_journal_memory(&relay->swap.journal);
-    size_t payload = kept_payload(&relay->down);
+    size_t payload = kept_payload(&relay->down.bytes);
     size_t most = (size_t)config->credit_window + RN_GENERATOR_MESSAGE_MAX + KEPT_EVENTS;
     if (memory > 2 * kept + 4096) {
         rn_violate(watch->verdict, "bound", "a journal holds %zu bytes, its limit is %zu", memory,
                    kept);
     }
-    if (relay->down.len > relay->data->options.queue_max ||
-        relay->up.len > relay->data->options.queue_max) {
-        rn_violate(watch->verdict, "bound", "a relay keeps %zu bytes down and %zu up",
-                   relay->down.len, relay->up.len);
+    size_t down = relay->down.bytes.len;
+    size_t up = relay->up.bytes.len;
+    if (down > relay->data->options.queue_max || up > relay->data->options.queue_max) {
+        rn_violate(watch->verdict, "bound", "a relay keeps %zu bytes down and %zu up", down, up);
     }
     if (payload > most) {
         rn_violate(

@@ -55,7 +55,7 @@ static void other_ends(void **state) {
     open_stream();
     flow(1);
     rn_swap_action action = rn_swap_stream_client_lost(&stream);
-    ends(action, RN_SWAP_CODE_UNAVAILABLE, "the client's connection was lost");
+    ends(action, RN_SWAP_CODE_UNAVAILABLE, "the client's connection has ended");
     assert_true(action.close_worker);
     assert_int_equal(counters.ended_cancelled, 1);
     assert_int_equal(rn_swap_stream_client_lost(&stream).kind, RN_SWAP_NOTHING);
