@@ -128,18 +128,18 @@ void rn_detector_heard(rn_detector *detector, uint64_t now_ns) {
     detector->heard_ns = now_ns;
 }
 
-/* How long a probe may be out until phi reaches the threshold. */
-static uint64_t wait_ns(const rn_detector *detector) {
-    uint64_t deviation_ns = detector->deviation_us * RN_MICROSECOND;
-    if (deviation_ns < detector->config->min_deviation_ns) {
-        deviation_ns = detector->config->min_deviation_ns;
-    }
-    return detector->mean_us * RN_MICROSECOND +
-           deviation_ns / 10000 * deviations_for[detector->config->threshold];
-}
-
 static uint64_t later(uint64_t a, uint64_t b) {
     return a > b ? a : b;
+}
+
+/* How long a probe may be out until phi reaches the threshold. Who asks rarely knows little of how
+ * late an answer can be, and is in no hurry. */
+static uint64_t wait_ns(const rn_detector *detector) {
+    uint64_t least_ns =
+        later(detector->config->min_deviation_ns, detector->config->interval_ns / 2);
+    uint64_t deviation_ns = later(detector->deviation_us * RN_MICROSECOND, least_ns);
+    return detector->mean_us * RN_MICROSECOND +
+           deviation_ns / 10000 * deviations_for[detector->config->threshold];
 }
 
 /* Since when phi has counted: only while a probe is out. */

@@ -55,7 +55,8 @@ typedef struct rn_detector_config {
     uint32_t threshold;        /* 1..RN_DETECTOR_THRESHOLD_MAX */
     uint64_t interval_ns;      /* of probes */
     uint64_t bound_ns;         /* <= RN_DETECTOR_BOUND_MAX_NS */
-    uint64_t min_deviation_ns; /* keeps a very regular link from being suspected for a hiccup */
+    uint64_t min_deviation_ns; /* keeps a very regular link from being suspected for a hiccup; at
+                                * least half an interval */
     uint64_t pause_ns;         /* > interval_ns */
 } rn_detector_config;
 

@@ -82,7 +82,7 @@ class Drain(DisturbedTest):
         director.wait_for(r"worker\.label=worker-b assigning stream to worker$")
         self.assertIsNone(silent.code)
         silent.kill()
-        director.wait_for(r"connection\.id=conn-1 code=CANCELLED .*stream ended$")
+        director.wait_for(r"connection\.id=conn-1 code=UNAVAILABLE .*stream ended$")
         self.cluster.end()
 
     def test_director_waits_for_its_streams(self):

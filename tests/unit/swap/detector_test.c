@@ -93,6 +93,17 @@ static void phi_is_sooner_on_a_steady_link(void **state) {
     assert_true(silence() == first_silent + 1 * MS + 20 * MS / 10000 * 56120);
 }
 
+/* One that asks once a second takes no answer for late that may be a second away. */
+static void phi_is_no_finer_than_the_rhythm(void **state) {
+    (void)state;
+    config.interval_ns = RN_SECOND;
+    config.pause_ns = 2 * RN_SECOND;
+    config.bound_ns = 60 * RN_SECOND;
+    answered(RN_DETECTOR_BOOTSTRAP, 1 * MS);
+    rn_detector_probe(&detector, now);
+    assert_true(rn_detector_deadline(&detector) == now + 1 * MS + 500 * MS / 10000 * 56120);
+}
+
 static void phi_follows_the_deviation(void **state) {
     (void)state;
     for (unsigned i = 0; i < RN_DETECTOR_WINDOW / 2; i++) {
@@ -402,6 +413,7 @@ int main(void) {
         TEST(a_probe_leaves_time_for_its_answer),
         TEST(the_bound_counts_from_the_last_reply),
         TEST(phi_is_sooner_on_a_steady_link),
+        TEST(phi_is_no_finer_than_the_rhythm),
         TEST(phi_follows_the_deviation),
         TEST(the_bound_holds_on_an_unsteady_link),
         TEST(phi_is_what_it_says),
