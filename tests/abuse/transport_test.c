@@ -274,7 +274,7 @@ static void connection_ids_without_end(void **state) {
     }
     const rn_conn *end = end_at_server(w);
     assert_int_equal(end->own_ids_count, RN_OWN_IDS_MAX);
-    assert_true(end->own_ids[end->own_ids_count - 1].sequence > 2 * RN_OWN_IDS_MAX);
+    assert_true(end->own_ids[end->own_ids_count - 1].sequence > UINT64_C(2) * RN_OWN_IDS_MAX);
     assert_int_equal(end->own_ids[0].sequence, 0);
     assert_false(end->own_ids[0].retired);
     beside_check(w, &honest);

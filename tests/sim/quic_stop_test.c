@@ -127,7 +127,7 @@ static void an_end_needs_no_window(void **state) {
     assert_int_equal(rn_conn_open_bidi(w.client.conn, &large), RPCNET_OK);
     write_bytes(small, 10, false);
     rn_sim_run_for(w.sim, RN_SECOND);
-    write_bytes(large, 2 * WINDOW, true);
+    write_bytes(large, (size_t)2 * WINDOW, true);
     rn_sim_run_for(w.sim, RN_SECOND);
     assert_int_equal(ngtcp2_conn_get_max_data_left(w.client.conn->quic), 0);
     write_bytes(small, 0, true);

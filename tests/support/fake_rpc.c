@@ -433,9 +433,9 @@ int rpcnet_server_add_method(rpcnet_server *server, const char *path, rpcnet_met
     return RPCNET_OK;
 }
 
-size_t rpcnet_server_shed(rpcnet_server *server, size_t at_least) {
+size_t rpcnet_server_shed(rpcnet_server *server, size_t bytes_min) {
     (void)server;
-    (void)at_least;
+    (void)bytes_min;
     return 0;
 }
 

@@ -69,8 +69,8 @@ static int setup(void **state) {
                                    .epoch = 1,
                                    .stall_min_ns = RN_SECOND,
                                    .assign_timeout_ns = RN_SECOND,
-                                   .memory_max = 64 * MIB,
-                                   .queue_max = 8 * MIB,
+                                   .memory_max = UINT64_C(64) * MIB,
+                                   .queue_max = UINT64_C(8) * MIB,
                                    .waiting_max = 10,
                                    .message_max = RN_RELAY_MESSAGE_MAX,
                                    .snapshot = &f->snapshot,
@@ -136,7 +136,7 @@ static rpcnet_call *worker_of(const fixture *f) {
 static void worker_says(const fixture *f, const rn_worker_frame *frame) {
     rpcnet_call *worker = worker_of(f);
     rn_buffer bytes;
-    rn_buffer_init(&bytes, 8 * MIB);
+    rn_buffer_init(&bytes, (size_t)8 * MIB);
     assert_int_equal(rn_worker_frame_append(&bytes, frame), RPCNET_OK);
     worker->callbacks->on_message(worker, bytes.data, bytes.len, worker->user);
     rn_buffer_fini(&bytes);

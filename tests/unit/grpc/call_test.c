@@ -449,7 +449,7 @@ static void a_hold_from_inside_a_message(void **state) {
         rn_stream *stream = fake_conn_stream(server, 0);
         size_t before = fake_stream_delivered(stream);
         assert_int_equal(say_bytes(c, LEN), RPCNET_OK);
-        while (fake_stream_delivered(stream) < before + switch_at * 1000) {
+        while (fake_stream_delivered(stream) < before + (size_t)switch_at * 1000) {
             assert_true(fake_link_step(p->link));
         }
         assert_int_equal(s->messages, 0);

@@ -97,7 +97,8 @@ static void messages_are_cut(void **state) {
     memset(message, 'a', sizeof message);
     assert_int_equal(rn_status_decode_message(back, rn_bytes_of(message, sizeof message)),
                      RN_STATUS_MESSAGE_MAX);
-    memcpy(message + RN_STATUS_MESSAGE_MAX - 1, "%c3%a9", 6);
+    static const uint8_t escaped[] = {'%', 'c', '3', '%', 'a', '9'};
+    memcpy(message + RN_STATUS_MESSAGE_MAX - 1, escaped, sizeof escaped);
     assert_int_equal(rn_status_decode_message(back, rn_bytes_of(message, sizeof message)),
                      RN_STATUS_MESSAGE_MAX - 1);
 }

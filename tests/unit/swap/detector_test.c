@@ -368,9 +368,9 @@ static void stops_make_nobody_patient(void **state) {
         assert_int_equal(detector.patience, 1);
     }
     /* Nor does one that was stopped under strain, and not for a moment. */
-    late_under_strain(2 * 1000 * MS + 1);
+    late_under_strain(2 * RN_SECOND + 1);
     assert_int_equal(detector.patience, 1);
-    late_under_strain(2 * 1000 * MS);
+    late_under_strain(2 * RN_SECOND);
     assert_int_equal(detector.patience, 8);
 }
 
