@@ -214,6 +214,13 @@ void rn_cluster_reap(rn_cluster *cluster) {
     }
 }
 
+bool rn_cluster_is_empty(const rn_cluster *cluster) {
+    const rn_director *director = cluster->director;
+    return director == NULL ||
+           (director->data.relays_count == 0 && director->data.budget.leaving == 0 &&
+            links_excess(&director->data) == 0);
+}
+
 void rn_cluster_check_empty(rn_cluster *cluster) {
     const rn_director *director = cluster->director;
     if (director != NULL && director->data.relays_count > 0) {

@@ -72,6 +72,8 @@ void rn_cluster_term_director(rn_cluster *cluster);
 void rn_cluster_term_worker(rn_cluster *cluster, size_t index);
 /* Frees the programs that have ended by themselves; to be called after each turn. */
 void rn_cluster_reap(rn_cluster *cluster);
+/* Nothing of a stream is left in the director. */
+bool rn_cluster_is_empty(const rn_cluster *cluster);
 /* Nothing of a stream is left in director and workers, or it is a violation. */
 void rn_cluster_check_empty(rn_cluster *cluster);
 void rn_cluster_fini(rn_cluster *cluster); /* kills what still runs */
