@@ -52,7 +52,8 @@ static void note_call(rn_detector *detector, uint64_t now_ns) {
 
 uint64_t rn_detector_probe(rn_detector *detector, uint64_t now_ns) {
     note_call(detector, now_ns);
-    if (detector->last_sent + 1 - detector->first_out == RN_DETECTOR_OUTSTANDING) {
+    if ((detector->suspect && is_out(detector)) ||
+        detector->last_sent + 1 - detector->first_out == RN_DETECTOR_OUTSTANDING) {
         return 0;
     }
     if (!is_out(detector)) {

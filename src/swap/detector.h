@@ -86,7 +86,10 @@ typedef struct rn_detector {
 /* `config` outlives the detector. */
 void rn_detector_init(rn_detector *detector, const rn_detector_config *config, uint64_t now_ns);
 
-/* A probe is about to be sent: its number, or 0 when too many are out already. */
+/* A probe is about to be sent: its number, or 0 when too many are out already. To a worker that is
+ * suspect those that are out are enough: an answer to one of them clears it, and more would only
+ * fill the congestion window, and with it the way of QUIC's own packets, which find out sooner that
+ * a path has healed. */
 uint64_t rn_detector_probe(rn_detector *detector, uint64_t now_ns);
 
 enum rn_detector_reply {

@@ -28,7 +28,6 @@
 enum {
     RN_SWAP_MAX_ATTEMPTS = 3,
     RN_SWAP_TRIED_MAX = 32,            /* workers tried in one round */
-    RN_SWAP_ABSENCES_MAX = 32,         /* see rn_swap_stream_absent */
     RN_SWAP_CREDIT_WINDOW = 256 << 10, /* most payload bytes that a worker may be ahead */
     RN_SWAP_EVENT_LIMIT = 64 << 10,    /* bytes of events, see rn_swap_stream.event_bytes */
     RN_SWAP_ACK_MESSAGES = 32,         /* an Ack is due after so many messages, */
@@ -206,8 +205,8 @@ rn_swap_action rn_swap_stream_frame(rn_swap_stream *stream, uint64_t now_ns, rn_
 rn_swap_action rn_swap_stream_lost(rn_swap_stream *stream, uint64_t now_ns, rn_swap_pair pair,
                                    enum rn_swap_reason reason, rn_bytes text);
 /* The worker was dead already when the stream was given to it: KILLED, but no proof against the
- * request, for RN_SWAP_ABSENCES_MAX times in a row; then it counts like any other death, since a
- * request might kill so fast. */
+ * request. A request might kill so fast, though: after config.max_attempts times in a row it counts
+ * like any other death, so no request kills more than twice as many. */
 rn_swap_action rn_swap_stream_absent(rn_swap_stream *stream, uint64_t now_ns, rn_swap_pair pair);
 /* The worker broke the protocol in a way that the caller saw: bytes that are no frame, or a call
  * that ended without Done. `how` goes behind "worker-a broke the protocol: ". Counts as proven; the

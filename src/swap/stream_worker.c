@@ -278,7 +278,8 @@ rn_swap_action rn_swap_stream_absent(rn_swap_stream *stream, uint64_t now_ns, rn
     if (!is_present(stream, pair)) {
         return stale(stream);
     }
-    bool proven = stream->state != RN_SWAP_ASSIGNING || stream->absences == RN_SWAP_ABSENCES_MAX;
+    bool proven =
+        stream->state != RN_SWAP_ASSIGNING || stream->absences >= stream->config->max_attempts;
     if (!proven) {
         stream->absences++;
     }

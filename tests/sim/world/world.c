@@ -197,7 +197,7 @@ static void poison(void *user) {
         }
     }
     /* It makes no progress; but a worker may have died before the director knew that it has it. */
-    if (w->poison_kills > ATTEMPTS_MAX + RN_SWAP_ABSENCES_MAX) {
+    if (w->poison_kills > 2 * ATTEMPTS_MAX) {
         rn_violate(w->verdict, "poison", "a stream has killed %u workers without progress",
                    w->poison_kills);
     }

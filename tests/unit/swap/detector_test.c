@@ -211,6 +211,22 @@ static void probes_are_bounded(void **state) {
     assert_int_equal(rn_detector_probe(&detector, now), 0);
 }
 
+/* What is out is enough to clear it. Only when all of that is forgotten another one has to go. */
+static void a_suspect_is_not_probed_again(void **state) {
+    (void)state;
+    answered(20, 1 * MS);
+    (void)silence();
+    uint64_t last = detector.last_sent;
+    assert_int_equal(rn_detector_probe(&detector, now), 0);
+    assert_int_equal(rn_detector_reply(&detector, last, now), RN_DETECTOR_CLEARED);
+    assert_int_equal(rn_detector_probe(&detector, now), last + 1);
+    (void)silence();
+    last = detector.last_sent;
+    rn_detector_rest(&detector);
+    assert_int_equal(rn_detector_probe(&detector, now), last + 1);
+    assert_int_equal(rn_detector_probe(&detector, now), 0);
+}
+
 static void a_pause_of_our_own_is_no_silence(void **state) {
     (void)state;
     answered(20, 1 * MS);
@@ -422,6 +438,7 @@ int main(void) {
         TEST(one_reply_answers_all_before_it),
         TEST(replies_that_answer_nothing),
         TEST(probes_are_bounded),
+        TEST(a_suspect_is_not_probed_again),
         TEST(a_pause_of_our_own_is_no_silence),
         TEST(the_length_of_a_pause),
         TEST(a_rest_is_no_silence),

@@ -516,7 +516,7 @@ static void a_round_is_bounded(void **state) {
 static void absent_workers_do_not_count_until_they_are_many(void **state) {
     (void)state;
     open_stream();
-    for (uint64_t i = 1; i <= RN_SWAP_ABSENCES_MAX; i++) {
+    for (uint64_t i = 1; i <= stream.config->max_attempts; i++) {
         assign(i);
         left(rn_swap_stream_absent(&stream, now, stream.pair), RN_SWAP_KILLED, i);
         assert_int_equal(stream.losses, 0);
