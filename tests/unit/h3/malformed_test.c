@@ -251,8 +251,8 @@ static void say_priority(rn_stream *control, int64_t id) {
     size_t len = (size_t)(rn_varint_write(element, (uint64_t)id) - element);
     frame[4] = (uint8_t)(len + 3);
     memcpy(frame + 5, element, len);
-    static const uint8_t field[] = {'u', '=', '1'};
-    memcpy(frame + 5 + len, field, sizeof field);
+    static const uint8_t urgency[] = {'u', '=', '1'};
+    memcpy(frame + 5 + len, urgency, sizeof urgency);
     put(control, frame, 5 + len + 3, false);
 }
 
