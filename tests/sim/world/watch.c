@@ -6,8 +6,10 @@
 #include <string.h>
 
 #define ORPHAN_AFTER (5 * RN_SECOND)
-#define CALM_FOR (10 * RN_SECOND)   /* what a fault has delayed has happened by then */
-#define FORGET_FOR (35 * RN_SECOND) /* and a lost farewell was noticed: idle timeout 30 s */
+#define CALM_FOR (10 * RN_SECOND) /* what a fault has delayed has happened by then */
+/* And a lost farewell was noticed. The director forgets a worker without a word, an idle timeout
+ * (30 s) after it has heard it; and what it said last begins the worker's own anew. */
+#define FORGET_FOR (65 * RN_SECOND)
 #define DEADLINE_SLACK (10 * RN_MILLISECOND)
 #define SILENCE_SLACK (750 * RN_MILLISECOND)
 #define AWAKE_SLACK                                                                                \
