@@ -4,7 +4,11 @@
  * it holds of it already. It has acknowledged these bytes, so they never come again, and a peer
  * that has all of its bytes acknowledged owes no RESET_STREAM (RFC 9000, section 3.5): the stream
  * would stay open for as long as the connection. Therefore STOP_SENDING waits until nothing is held
- * beyond a gap, and a packet that brings such bytes later is put off. */
+ * beyond a gap, and a packet that brings such bytes later is put off.
+ *
+ * To be put off is to be lost, in every respect: neither acknowledged nor a sign of life. A peer
+ * that hears us closes the gap or resets the stream within a few round trips; one that does not
+ * forgets the connection by its own idle timeout as soon as we could. */
 #include "quic/conn_internal.h"
 #include "quic/frame_walk.h"
 

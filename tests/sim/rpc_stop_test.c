@@ -6,10 +6,14 @@
 
 enum { PIECE = 100 };
 
+static const rn_conn *conn_of(const world *w) {
+    const rn_server_conn *server = RN_CONTAINER_OF(w->server->conns.next, rn_server_conn, link);
+    return rn_h3_session_conn(server->session);
+}
+
 static size_t open_calls(const world *w) {
     size_t count = 0;
-    const rn_server_conn *server = RN_CONTAINER_OF(w->server->conns.next, rn_server_conn, link);
-    const rn_conn *conn = rn_h3_session_conn(server->session);
+    const rn_conn *conn = conn_of(w);
     for (const rn_list *at = conn->streams.next; at != &conn->streams; at = at->next) {
         count += (RN_CONTAINER_OF(at, const rn_stream, link)->id & 3) == 0;
     }
@@ -94,9 +98,42 @@ static void what_had_come_before_a_stop(void **state) {
     finish(w, &at);
 }
 
+static uint64_t taken_of_the_call(const world *w) {
+    uint64_t offset = 0;
+    assert_true(rn_conn_delivered((void *)conn_of(w), 0, &offset));
+    return offset;
+}
+
+/* The client is deaf for nearly as long as the idle timeout, and goes on talking; of that nothing
+ * is taken, because what would close the gap is lost each time. To be put off is to be lost: it is
+ * no sign of life. The connection does not need one, and both sides go on when the client hears
+ * again. */
+static void what_a_deaf_client_says_behind_a_stop(void **state) {
+    (void)state;
+    probe at = {0};
+    world *w = begin(&at, IN_MESSAGE);
+    lose(w, SERVER_HOST, CLIENT_HOST, true);
+    say(&at);
+    run_ms(w, 1);
+    lose(w, CLIENT_HOST, SERVER_HOST, true);
+    say(&at);
+    run_ms(w, 6000); /* with the probes that bring it again */
+    lose(w, CLIENT_HOST, SERVER_HOST, false);
+    uint64_t taken = taken_of_the_call(w);
+    for (size_t seconds = 6; seconds < 28; seconds++) {
+        say(&at);
+        run_ms(w, 1000);
+        assert_int_equal(taken_of_the_call(w), taken);
+    }
+    assert_int_equal(conn_of(w)->streams_stopped, 1);
+    lose(w, SERVER_HOST, CLIENT_HOST, false);
+    finish(w, &at);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_comes_behind_a_stop),
+        cmocka_unit_test(what_a_deaf_client_says_behind_a_stop),
         cmocka_unit_test(what_had_come_before_a_stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
