@@ -7,9 +7,11 @@
 
 #define ORPHAN_AFTER (5 * RN_SECOND)
 #define CALM_FOR (10 * RN_SECOND) /* what a fault has delayed has happened by then */
-/* And a lost farewell was noticed. The director forgets a worker without a word, an idle timeout
- * (30 s) after it has heard it; and what it said last begins the worker's own anew. */
-#define FORGET_FOR (65 * RN_SECOND)
+/* And the worker knows what it was told, or has noticed that nobody is there. A fault that a
+ * connection outlives is shorter than the idle timeout (30 s). Each probe comes after twice the
+ * time of the one before (RFC 9002, section 6.2.1), so the first behind a fault is as late as that
+ * was long; and three times as late comes the next, should one datagram more be lost. */
+#define FORGET_FOR (95 * RN_SECOND)
 #define DEADLINE_SLACK (10 * RN_MILLISECOND)
 #define SILENCE_SLACK (750 * RN_MILLISECOND)
 #define AWAKE_SLACK                                                                                \
@@ -222,12 +224,13 @@ static bool calm(const rn_watch *watch, uint64_t disturbed_ns) {
 static void check_orphan(const rn_watch *watch, size_t worker, const rn_task *task) {
     const rn_caller_stream *stream = find_stream(watch, task->generator.prompt);
     uint64_t now = rn_sim_now(watch->sim);
+    uint64_t struck_ns = watch->faults->worker_ns[worker];
     if (stream == NULL || stream->state != RN_CALLER_OVER || stream->caller->killed ||
         now < stream->over_ns + ORPHAN_AFTER ||
         rn_faults_strike_client(watch->faults, stream->caller->index) ||
         rn_faults_strike_worker(watch->faults, worker) ||
         !calm(watch, watch->faults->client_ns[stream->caller->index]) ||
-        now < watch->faults->worker_ns[worker] + FORGET_FOR) {
+        (struck_ns > 0 && now < struck_ns + FORGET_FOR)) {
         return;
     }
     rn_violate(watch->verdict, "orphan",

@@ -330,8 +330,8 @@ static bool somebody_is_awaited(const world *w) {
     const uint64_t *begun = w->faults.begun;
     return begun[RN_FAULT_WORKER_CUT] + begun[RN_FAULT_WORKER_DEAF] + begun[RN_FAULT_WORKER_MUTE] +
                begun[RN_FAULT_WORKER_STORM] + begun[RN_FAULT_WORKER_BLOCK] +
-               begun[RN_FAULT_WORKER_DOWN] + begun[RN_FAULT_DIRECTOR_BLOCK] +
-               begun[RN_FAULT_CLIENT_KILL] >
+               begun[RN_FAULT_WORKER_DOWN] + begun[RN_FAULT_WORKER_FILTER] +
+               begun[RN_FAULT_DIRECTOR_BLOCK] + begun[RN_FAULT_CLIENT_KILL] >
            0;
 }
 
@@ -345,8 +345,9 @@ static void end_orderly(world *w) {
     if (somebody_is_awaited(w)) {
         /* A worker may have given up a handshake that ended for the director: no answer tells it
          * so. And three probe timeouts may be longer than the idle timeout (RFC 9000,
-         * section 10.1), when a round trip has taken seconds. */
-        run_until(w, is_empty, rn_sim_now(w->sim) + 2 * IDLE_TIMEOUT);
+         * section 10.1), when a round trip has taken seconds; what was said in a fault is probed
+         * for as late as watch.c tells (FORGET_FOR). */
+        run_until(w, is_empty, rn_sim_now(w->sim) + 3 * IDLE_TIMEOUT);
     }
     rn_cluster_check_empty(&w->cluster);
     check_connections(w);
