@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #include "rpcnet/error.h"
+#include "rpcnet/source.h"
 #include "rpcnet/status.h"
 
 #ifdef __cplusplus
@@ -162,8 +163,18 @@ int rpcnet_call_send(rpcnet_call *call, const void *data, size_t len);
 /* The same with a message in two pieces; `head` is at most 64 bytes. */
 int rpcnet_call_send2(rpcnet_call *call, const void *head, size_t head_len, const void *data,
                       size_t len);
-/* Payload bytes that one send takes now into the send ring: its room, less framing. 0 while a
- * message is being kept, and while a client's call waits for a stream. */
+
+/* Sends one message that is read from `source` (copied; its `user` is not) while
+ * rpcnet_call_is_sending, and no longer than until rpcnet_call_del. It counts as the message that a
+ * call keeps; on_writable tells that it is out. A server's call that is deleted before is reset,
+ * even if it was finished: the message would be cut. Errors as of rpcnet_call_send; in their case
+ * the source is not read any more. */
+int rpcnet_call_send_source(rpcnet_call *call, const rpcnet_source *source);
+/* A message was taken and is not in the send ring yet, or not all of it. */
+bool rpcnet_call_is_sending(const rpcnet_call *call);
+
+/* Payload bytes that one send takes now into the send ring: its room, less framing. 0 while
+ * rpcnet_call_is_sending, and while a client's call waits for a stream. */
 size_t rpcnet_call_room(const rpcnet_call *call);
 int rpcnet_call_send_headers(rpcnet_call *call, const rpcnet_metadata *metadata);
 int rpcnet_call_half_close(rpcnet_call *call);

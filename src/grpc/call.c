@@ -99,6 +99,7 @@ void rn_call_give_back(rn_call *call) {
 void rn_call_drop_unsent(rn_call *call) {
     rn_buffer_fini(&call->kept); /* its limit stays */
     call->kept_sent = 0;
+    call->source_left = 0;
     call->end_sent = true;
 }
 
@@ -112,9 +113,10 @@ void rn_call_del(rn_call *call) {
     rn_call_give_back(call);
     if (call->stream != NULL) {
         bool finished = call->server && call->end_wanted;
-        call->draining = finished && !rn_call_is_idle(call);
+        bool cut = finished && call->source_left > 0; /* the message's owner goes, too */
+        call->draining = finished && !cut && !rn_call_is_idle(call);
         if (!call->draining) {
-            if (call->over) {
+            if (call->over && !cut) {
                 rn_h3_stream_set_handler(call->stream, NULL, NULL);
             } else {
                 rn_h3_forget(call->stream, RN_H3_REQUEST_CANCELLED);
@@ -212,5 +214,5 @@ void rn_call_forsaken_drop(rn_h3_stream *stream) {
 }
 
 size_t rn_call_kept(const rn_call *call) {
-    return call->kept.len - call->kept_sent;
+    return call->kept.len - call->kept_sent + call->source_left;
 }

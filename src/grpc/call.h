@@ -15,6 +15,7 @@
 #include "grpc/metadata.h"
 #include "grpc/status.h"
 #include "h3/session.h"
+#include "rpcnet/source.h"
 
 typedef struct rn_call rn_call;
 
@@ -93,7 +94,11 @@ rn_h3_stream *rn_call_stream(const rn_call *call);        /* NULL once it is gon
  * finish; RPCNET_ERR_CLOSED: the call is over; RPCNET_ERR_MEMORY: nothing is taken. When there is
  * no memory later, for what was kept, the call ends with RESOURCE_EXHAUSTED. */
 int rn_call_send(rn_call *call, const rn_bytes *pieces, size_t count);
-/* Bytes of the message that is being kept; 0: rn_call_send takes another one. */
+/* The same with a message that is read from `source` as there is room for it, see
+ * rpcnet_call_send_source. */
+int rn_call_send_source(rn_call *call, const rpcnet_source *source);
+/* Bytes, with the prefix, of the message that is being kept or read; 0: rn_call_send takes another
+ * one. */
 size_t rn_call_kept(const rn_call *call);
 /* Bytes of a message of which rn_call_send keeps nothing now. */
 size_t rn_call_room(const rn_call *call);

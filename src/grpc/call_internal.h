@@ -36,8 +36,10 @@ struct rn_call {
     size_t send_max;
     rn_buffer kept; /* the part of a message, with its prefix, that is not in the ring */
     size_t kept_sent;
-    bool headers_sent; /* server: the initial metadata */
-    bool end_wanted;   /* half-closed or finished: nothing may be sent any more */
+    rpcnet_source source; /* the same, but its owner holds it */
+    size_t source_left;   /* bytes of it, with its prefix, that are not in the ring; 0: none */
+    bool headers_sent;    /* server: the initial metadata */
+    bool end_wanted;      /* half-closed or finished: nothing may be sent any more */
     bool end_sent;
     bool want_writable;
     rn_call_result result;

@@ -126,8 +126,7 @@ void rn_call_abort(rn_call *call, enum rpcnet_grpc_code code, const char *text) 
         call->end_sent = true; /* never: the ring is too small for both */
         reset_as(call, code);
     }
-    rn_buffer_fini(&call->kept);
-    call->kept_sent = 0;
+    rn_call_drop_unsent(call);
     rn_call_leave(call);
 }
 

@@ -80,19 +80,11 @@ static int keep_rest(rn_call *call, const rn_bytes *pieces, size_t count, size_t
     return rv;
 }
 
-int rn_call_send(rn_call *call, const rn_bytes *pieces, size_t count) {
-    uint8_t prefix[RN_FRAME_PREFIX_LEN];
-    rn_bytes framed[RN_CALL_PIECES_MAX + 1];
-    size_t len = 0;
-    assert(count <= RN_CALL_PIECES_MAX);
+/* May a message of `len` bytes be sent now? Behind the initial metadata, which goes with it. */
+static int begin_message(rn_call *call, size_t len) {
     int rv = check_sendable(call);
     if (rv != RPCNET_OK) {
         return rv;
-    }
-    framed[0] = rn_bytes_of(prefix, sizeof prefix);
-    for (size_t i = 0; i < count; i++) {
-        framed[i + 1] = pieces[i];
-        len += pieces[i].len;
     }
     if (len > call->send_max) {
         return RPCNET_ERR_LIMIT;
@@ -101,13 +93,24 @@ int rn_call_send(rn_call *call, const rn_bytes *pieces, size_t count) {
         call->want_writable = true;
         return RPCNET_ERR_AGAIN;
     }
-    if (call->server && !call->headers_sent) {
-        rv = send_initial(call, NULL);
-        if (rv != RPCNET_OK) {
-            return rv;
-        }
+    return call->server && !call->headers_sent ? send_initial(call, NULL) : RPCNET_OK;
+}
+
+int rn_call_send(rn_call *call, const rn_bytes *pieces, size_t count) {
+    uint8_t prefix[RN_FRAME_PREFIX_LEN];
+    rn_bytes framed[RN_CALL_PIECES_MAX + 1];
+    size_t len = 0;
+    assert(count <= RN_CALL_PIECES_MAX);
+    for (size_t i = 0; i < count; i++) {
+        framed[i + 1] = pieces[i];
+        len += pieces[i].len;
+    }
+    int rv = begin_message(call, len);
+    if (rv != RPCNET_OK) {
+        return rv;
     }
     rn_frame_prefix(prefix, (uint32_t)len);
+    framed[0] = rn_bytes_of(prefix, sizeof prefix);
     size_t total = len + sizeof prefix;
     if (total > rn_h3_room(call->stream)) {
         /* Before anything is sent: a message must not stay half. */
@@ -122,6 +125,50 @@ int rn_call_send(rn_call *call, const rn_bytes *pieces, size_t count) {
         return rv;
     }
     return taken < total ? keep_rest(call, framed, count + 1, taken) : RPCNET_OK;
+}
+
+/* RPCNET_ERR_AGAIN: not all of it. */
+static int send_source(rn_call *call) {
+    uint8_t prefix[RN_FRAME_PREFIX_LEN];
+    rpcnet_piece read[RPCNET_SOURCE_PIECES_MAX];
+    rn_bytes pieces[RPCNET_SOURCE_PIECES_MAX + 1];
+    size_t count = 0;
+    size_t taken = 0;
+    const rpcnet_source *source = &call->source;
+    size_t sent = source->len + sizeof prefix - call->source_left;
+    if (sent < sizeof prefix) {
+        rn_frame_prefix(prefix, (uint32_t)source->len);
+        pieces[count++] = rn_bytes_of(prefix + sent, sizeof prefix - sent);
+    }
+    if (source->len > 0) {
+        size_t offset = sent < sizeof prefix ? 0 : sent - sizeof prefix;
+        size_t parts = source->read(source->user, offset, read);
+        assert(parts <= RPCNET_SOURCE_PIECES_MAX);
+        for (size_t i = 0; i < parts; i++) {
+            pieces[count++] = rn_bytes_of(read[i].data, read[i].len);
+        }
+    }
+    int rv = rn_h3_send(call->stream, pieces, count, false, &taken);
+    assert(taken <= call->source_left);
+    call->source_left -= taken;
+    return rv == RPCNET_OK && call->source_left > 0 ? RPCNET_ERR_AGAIN : rv;
+}
+
+int rn_call_send_source(rn_call *call, const rpcnet_source *source) {
+    int rv = begin_message(call, source->len);
+    if (rv != RPCNET_OK) {
+        return rv;
+    }
+    call->source = *source;
+    call->source_left = source->len + RN_FRAME_PREFIX_LEN;
+    rv = send_source(call);
+    if (rv == RPCNET_ERR_AGAIN) {
+        call->want_writable = true;
+        rv = RPCNET_OK;
+    } else if (rv != RPCNET_OK) {
+        call->source_left = 0; /* nothing of it was taken */
+    }
+    return rv;
 }
 
 /* ---- the end ---- */
@@ -208,6 +255,9 @@ int rn_call_finish(rn_call *call, const rn_status *status, const rn_metadata *tr
 
 /* RPCNET_ERR_AGAIN: not all of it. */
 static int send_kept(rn_call *call) {
+    if (call->source_left > 0) {
+        return send_source(call);
+    }
     rn_bytes rest = rn_bytes_of(call->kept.data + call->kept_sent, rn_call_kept(call));
     size_t taken = 0;
     int rv = rn_h3_send(call->stream, &rest, 1, false, &taken);

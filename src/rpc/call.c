@@ -181,6 +181,17 @@ int rpcnet_call_send2(rpcnet_call *call, const void *head, size_t head_len, cons
     return send_pieces(call, pieces, 2);
 }
 
+int rpcnet_call_send_source(rpcnet_call *call, const rpcnet_source *source) {
+    if (call->inner != NULL) {
+        return rn_call_send_source(call->inner, source);
+    }
+    return call->server ? RPCNET_ERR_CLOSED : rn_rpc_call_keep_source(call, source);
+}
+
+bool rpcnet_call_is_sending(const rpcnet_call *call) {
+    return call->inner != NULL ? rn_call_kept(call->inner) > 0 : call->has_kept;
+}
+
 size_t rpcnet_call_room(const rpcnet_call *call) {
     return call->inner != NULL ? rn_call_room(call->inner) : 0;
 }

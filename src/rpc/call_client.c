@@ -123,12 +123,14 @@ static int failure_of(int result) {
 /* Sends what was kept while the call waited. */
 static int send_kept(rpcnet_call *call) {
     int rv = RPCNET_OK;
-    if (call->has_kept) {
+    if (call->has_kept && call->source.read != NULL) {
+        rv = rn_call_send_source(call->inner, &call->source);
+    } else if (call->has_kept) {
         rn_bytes piece = rn_buffer_bytes(&call->kept);
         rv = rn_call_send(call->inner, &piece, 1);
         rn_buffer_fini(&call->kept);
-        call->has_kept = false;
     }
+    call->has_kept = false;
     if (rv == RPCNET_OK && call->half_closed) {
         rv = rn_call_half_close(call->inner);
     }
@@ -254,27 +256,44 @@ static int check_waiting(const rpcnet_call *call) {
     return call->half_closed ? RPCNET_ERR_STATE : RPCNET_OK;
 }
 
-int rn_rpc_call_keep(rpcnet_call *call, const rn_bytes *pieces, size_t count) {
-    size_t len = 0;
+/* May a message of `len` bytes be kept now? */
+static int check_keeping(rpcnet_call *call, size_t len) {
     int rv = check_waiting(call);
     if (rv != RPCNET_OK) {
         return rv;
-    }
-    for (size_t i = 0; i < count; i++) {
-        len += pieces[i].len;
     }
     if (len > call->options.send_max) {
         return RPCNET_ERR_LIMIT;
     }
     call->want_writable = true;
-    if (call->has_kept) {
-        return RPCNET_ERR_AGAIN;
+    return call->has_kept ? RPCNET_ERR_AGAIN : RPCNET_OK;
+}
+
+int rn_rpc_call_keep(rpcnet_call *call, const rn_bytes *pieces, size_t count) {
+    size_t len = 0;
+    for (size_t i = 0; i < count; i++) {
+        len += pieces[i].len;
     }
-    rv = len > 0 ? rn_buffer_reserve(&call->kept, len) : RPCNET_OK;
-    for (size_t i = 0; i < count && rv == RPCNET_OK; i++) {
-        rv = rn_buffer_append(&call->kept, pieces[i].data, pieces[i].len);
+    int rv = check_keeping(call, len);
+    if (rv == RPCNET_OK && len > 0) {
+        rv = rn_buffer_reserve(&call->kept, len);
     }
-    call->has_kept = rv == RPCNET_OK;
+    if (rv != RPCNET_OK) {
+        return rv;
+    }
+    for (size_t i = 0; i < count; i++) {
+        (void)rn_buffer_append(&call->kept, pieces[i].data, pieces[i].len);
+    }
+    call->has_kept = true;
+    return RPCNET_OK;
+}
+
+int rn_rpc_call_keep_source(rpcnet_call *call, const rpcnet_source *source) {
+    int rv = check_keeping(call, source->len);
+    if (rv == RPCNET_OK) {
+        call->source = *source;
+        call->has_kept = true;
+    }
     return rv;
 }
 

@@ -91,8 +91,9 @@ struct rpcnet_call {
     /* Client: waiting for a stream. */
     rpcnet_channel *channel; /* where it waits; NULL once it does not */
     rn_metadata metadata;
-    rn_buffer kept; /* the one message that is kept meanwhile */
+    rn_buffer kept; /* the one message that is kept meanwhile, */
     bool has_kept;
+    rpcnet_source source; /* or read from there, if it has a `read` */
     bool half_closed;
     bool want_writable;
     /* Client: an end that is told later, or instead of what the call below says. */
@@ -131,6 +132,7 @@ void rn_rpc_call_fail(rpcnet_call *call, int code, const char *text);
 void rn_rpc_call_tell_status(rpcnet_call *call, int code, rn_bytes message,
                              const rn_metadata *trailers);
 int rn_rpc_call_keep(rpcnet_call *call, const rn_bytes *pieces, size_t count);
+int rn_rpc_call_keep_source(rpcnet_call *call, const rpcnet_source *source);
 /* Fails all calls of a list, which may change meanwhile. */
 void rn_rpc_calls_fail(rn_list *calls, int code, const char *text);
 
