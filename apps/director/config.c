@@ -264,9 +264,10 @@ static const rn_setting table[] = {
      .value = "8MiB",
      .min = UINT64_C(5) << 20,
      .max = UINT64_C(256) << 20,
-     .help = "Queue in front of a client or worker that does not take what is sent: at least 4 MiB "
-             "for a message, and nine times --credit-window and --stream-window. Over it the "
-             "stream ends with RESOURCE_EXHAUSTED, or leaves its worker.",
+     .help = "Queue in front of a client that does not take what is sent, or of a worker once the "
+             "request is more than --request-max: at least 4 MiB for a message, and nine times "
+             "--credit-window and --stream-window. Over it the stream ends with "
+             "RESOURCE_EXHAUSTED.",
      .offset = OFFSET(queue_max)},
     {.option = "waiting-max",
      .variable = "CONNECTION_SWAP_WAITING_MAX",

@@ -153,6 +153,7 @@ static int start_data(rn_director *d, uint64_t epoch) {
     options.swap.park_ns = config->park_timeout_ns;
     options.swap.journal_limit = config->journal_max;
     options.swap.requests_limit = config->request_max;
+    options.swap.queue_limit = config->queue_max;
     options.swap.checkpoint_limit = config->checkpoint_max;
     options.swap.credit_window = config->credit_window;
     rn_detector_config_default(&options.detector);

@@ -277,18 +277,21 @@ static size_t frame_size(const void *member, uint32_t kind, const struct layout 
     return rn_wire_head_size(kind, size) + size;
 }
 
+static uint8_t *put_slots(uint8_t *out, const void *message, const struct layout *layout) {
+    for (size_t i = 0; i < layout->count; i++) {
+        const struct slot *slot = &layout->slots[i];
+        out = put_slot(out, slot_of(message, slot), slot->type, (uint32_t)(i + 1));
+    }
+    return out;
+}
+
 static uint8_t *put_frame(uint8_t *out, const void *member, uint32_t kind,
                           const struct layout *layouts) {
-    const struct layout *layout = &layouts[kind];
     if (kind == 0) {
         return out;
     }
-    out = rn_wire_put_head(out, kind, message_size(member, layout));
-    for (size_t i = 0; i < layout->count; i++) {
-        const struct slot *slot = &layout->slots[i];
-        out = put_slot(out, slot_of(member, slot), slot->type, (uint32_t)(i + 1));
-    }
-    return out;
+    out = rn_wire_put_head(out, kind, message_size(member, &layouts[kind]));
+    return put_slots(out, member, &layouts[kind]);
 }
 
 static int append_frame(rn_buffer *out, const void *member, uint32_t kind,
@@ -312,6 +315,36 @@ uint8_t *rn_director_frame_write(uint8_t *out, const rn_director_frame *frame) {
 
 int rn_director_frame_append(rn_buffer *out, const rn_director_frame *frame) {
     return append_frame(out, &frame->assignment, frame->kind, director_layouts);
+}
+
+static rn_assignment without_bulk(const rn_assignment *assignment) {
+    rn_assignment rest = *assignment;
+    rest.checkpoint = (rn_bytes){0};
+    rest.metadata = rest.client_messages = rest.delivered = (rn_repeated){0};
+    return rest;
+}
+
+static size_t checkpoint_head_size(const rn_assignment *assignment) {
+    size_t len = assignment->checkpoint.len;
+    return len > 0 ? rn_wire_head_size(RN_ASSIGNMENT_CHECKPOINT, len) : 0;
+}
+
+size_t rn_frame_assignment_head_size(const rn_assignment *assignment) {
+    const struct layout *layout = &director_layouts[RN_DIRECTOR_ASSIGNMENT];
+    rn_assignment rest = without_bulk(assignment);
+    return rn_wire_head_size(RN_DIRECTOR_ASSIGNMENT, message_size(assignment, layout)) +
+           message_size(&rest, layout) + checkpoint_head_size(assignment);
+}
+
+uint8_t *rn_frame_write_assignment_head(uint8_t *out, const rn_assignment *assignment) {
+    const struct layout *layout = &director_layouts[RN_DIRECTOR_ASSIGNMENT];
+    rn_assignment rest = without_bulk(assignment);
+    out = rn_wire_put_head(out, RN_DIRECTOR_ASSIGNMENT, message_size(assignment, layout));
+    out = put_slots(out, &rest, layout);
+    /* Last, since its bytes follow. */
+    return checkpoint_head_size(assignment) > 0
+               ? rn_wire_put_head(out, RN_ASSIGNMENT_CHECKPOINT, assignment->checkpoint.len)
+               : out;
 }
 
 size_t rn_worker_frame_size(const rn_worker_frame *frame) {

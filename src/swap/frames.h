@@ -44,6 +44,7 @@ enum rn_worker_frame_kind {
 enum {
     RN_ASSIGNMENT_METADATA = 7,
     RN_ASSIGNMENT_CLIENT_MESSAGES = 8,
+    RN_ASSIGNMENT_CHECKPOINT = 11, /* not repeated, but likewise */
     RN_ASSIGNMENT_DELIVERED = 13,
     RN_DONE_TRAILERS = 3
 };
@@ -154,6 +155,12 @@ size_t rn_frame_probe(uint8_t out[RN_FRAME_PREFIX_MAX], uint64_t n);
 size_t rn_frame_probe_reply(uint8_t out[RN_FRAME_PREFIX_MAX], uint64_t n);
 size_t rn_frame_half_close(uint8_t out[RN_FRAME_PREFIX_MAX]);
 size_t rn_frame_cancel(uint8_t out[RN_FRAME_PREFIX_MAX]);
+
+/* An Assignment in pieces, for who does not want to copy what is long: the frame is `head` with the
+ * checkpoint's bytes behind it, and the runs of metadata, client_messages and delivered. These are
+ * dense and have the numbers of their fields. */
+size_t rn_frame_assignment_head_size(const rn_assignment *assignment);
+uint8_t *rn_frame_write_assignment_head(uint8_t *out, const rn_assignment *assignment);
 
 /* Takes the next pair of Assignment.metadata or Done.trailers; false: no more. */
 bool rn_metadata_next(rn_repeated *walk, rn_bytes *key, rn_bytes *value);

@@ -7,7 +7,10 @@
 
 #include "rpcnet/error.h"
 
-enum { CAPACITY_FIRST = 256 };
+enum {
+    CAPACITY_FIRST = 256,
+    SMALL_MAX = 64 << 10 /* from here on a queue that was never cut grows by a quarter */
+};
 
 void rn_records_init(rn_records *records, uint32_t number, size_t limit, rn_budget *budget) {
     assert(number > 0 && number <= 15);
@@ -28,7 +31,9 @@ static size_t capacity_max(const rn_records *records) {
 static int move_to_larger(rn_records *records, size_t size) {
     size_t live = records->end - records->start;
     size_t most = capacity_max(records);
-    size_t capacity = records->capacity > most / 2 ? most : records->capacity * 2;
+    bool doubles = records->start > 0 || records->capacity < SMALL_MAX;
+    size_t more = doubles ? records->capacity : records->capacity / 4;
+    size_t capacity = records->capacity + more < most ? records->capacity + more : most;
     if (capacity < CAPACITY_FIRST) {
         capacity = CAPACITY_FIRST < most ? CAPACITY_FIRST : most;
     }

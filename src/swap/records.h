@@ -6,7 +6,7 @@
  *   ░░░░░░░█████████████████████████████████████░░░░░░░░░░░░░░░░░░░░
  *
  * Appending and cutting off the front are amortised O(1) per message; once warm, no allocation is
- * made for a message. Memory doubles as needed, is at most 1.5 x limit, and is given back when the
+ * made for a message. Memory grows by a factor, is at most 1.5 x limit, and is given back when the
  * queue is cut empty and large. The queue owns its bytes. */
 #ifndef RN_SWAP_RECORDS_H
 #define RN_SWAP_RECORDS_H

@@ -1,33 +1,110 @@
 /* requests: see the header. */
 #include "swap/requests.h"
 
+#include <assert.h>
+
 #include "rpcnet/error.h"
 #include "swap/frames.h"
 
-void rn_requests_init(rn_requests *requests, size_t limit, rn_budget *budget) {
-    *requests = (rn_requests){0};
+void rn_requests_init(rn_requests *requests, size_t limit, size_t queue_limit, rn_budget *budget) {
+    *requests = (rn_requests){.queue_limit = queue_limit};
     rn_records_init(&requests->records, RN_ASSIGNMENT_CLIENT_MESSAGES, limit, budget);
 }
 
 void rn_requests_fini(rn_requests *requests) {
     if (requests != NULL) {
         rn_records_fini(&requests->records);
+        requests->sent = requests->count;
+        requests->sent_bytes = 0;
     }
 }
 
 int rn_requests_append(rn_requests *requests, rn_bytes payload) {
-    int rv = RPCNET_ERR_STATE;
-    if (!requests->given_up) {
-        rv = rn_records_append(&requests->records, payload);
+    if (requests->given_up) {
+        return RPCNET_ERR_STATE;
     }
-    requests->count++;
-    if (rv != RPCNET_OK) {
+    int rv = rn_records_append(&requests->records, payload);
+    if (rv == RPCNET_OK) {
+        requests->count++;
+    } else {
+        requests->given_up = true;
         rn_requests_give_up(requests);
     }
     return rv;
 }
 
+int rn_requests_queue(rn_requests *requests, rn_bytes payload) {
+    assert(requests->given_up);
+    int rv = rn_records_append(&requests->records, payload);
+    requests->count += rv == RPCNET_OK;
+    return rv;
+}
+
 void rn_requests_give_up(rn_requests *requests) {
-    rn_records_release(&requests->records);
-    requests->given_up = requests->count > 0;
+    rn_records *records = &requests->records;
+    requests->given_up = requests->given_up || requests->count > 0;
+    if (!rn_requests_waiting(requests)) {
+        rn_records_release(records);
+    } else {
+        rn_records_cut(records, (size_t)requests->sent);
+    }
+    requests->sent_bytes = 0;
+    if (requests->given_up) {
+        /* What waits may be more already: then nothing more is taken for now. */
+        records->limit =
+            requests->queue_limit > records->cost ? requests->queue_limit : records->cost;
+    }
+}
+
+void rn_requests_restart(rn_requests *requests) {
+    assert(!requests->given_up);
+    requests->sent = 0;
+    requests->sent_bytes = 0;
+}
+
+void rn_requests_note_assigned(rn_requests *requests, uint64_t messages, size_t len) {
+    assert(requests->sent == 0 && messages <= requests->count);
+    requests->sent = messages;
+    if (requests->given_up) {
+        rn_records_cut(&requests->records, (size_t)messages);
+    } else {
+        requests->sent_bytes = len;
+    }
+}
+
+static rn_repeated waiting(const rn_requests *requests) {
+    rn_repeated list = rn_records_list(&requests->records);
+    list.run.data += list.run.len > 0 ? requests->sent_bytes : 0;
+    list.run.len -= requests->sent_bytes;
+    list.count = (size_t)(requests->count - requests->sent);
+    return list;
+}
+
+bool rn_requests_next(const rn_requests *requests, rn_bytes *payload) {
+    rn_repeated list = waiting(requests);
+    return rn_repeated_next(&list, payload);
+}
+
+void rn_requests_note_sent(rn_requests *requests) {
+    rn_repeated list = waiting(requests);
+    size_t before = list.run.len;
+    rn_bytes payload;
+    bool any = rn_repeated_next(&list, &payload);
+    assert(any);
+    (void)any;
+    requests->sent++;
+    if (requests->given_up) {
+        rn_records_cut(&requests->records, 1);
+    } else {
+        requests->sent_bytes += before - list.run.len;
+    }
+}
+
+void rn_requests_drop_waiting(rn_requests *requests) {
+    requests->sent_bytes = rn_records_list(&requests->records).run.len;
+    requests->sent = requests->count;
+    if (requests->given_up) {
+        rn_records_release(&requests->records);
+        requests->sent_bytes = 0;
+    }
 }

@@ -15,6 +15,7 @@ void rn_swap_config_default(rn_swap_config *config) {
                                .journal_limit = RN_JOURNAL_LIMIT,
                                .checkpoint_limit = RN_JOURNAL_CHECKPOINT_LIMIT,
                                .requests_limit = RN_REQUESTS_LIMIT,
+                               .queue_limit = RN_REQUESTS_QUEUE_LIMIT,
                                .event_limit = RN_SWAP_EVENT_LIMIT,
                                .credit_window = RN_SWAP_CREDIT_WINDOW};
 }
@@ -29,7 +30,7 @@ void rn_swap_stream_init(rn_swap_stream *stream, const rn_swap_config *config,
                                .retry_ns = RN_NEVER,
                                .backoff_ns = config->backoff_min_ns};
     rn_journal_init(&stream->journal, config->journal_limit, config->checkpoint_limit, budget);
-    rn_requests_init(&stream->requests, config->requests_limit, budget);
+    rn_requests_init(&stream->requests, config->requests_limit, config->queue_limit, budget);
 }
 
 void rn_swap_stream_fini(rn_swap_stream *stream) {
@@ -155,6 +156,7 @@ void rn_swap_stream_assign(rn_swap_stream *stream, uint64_t worker, rn_bytes lab
     stream->event_bytes = 0;
     stream->acked = stream->journal.next - 1;
     stream->unacked_bytes = 0;
+    rn_requests_restart(&stream->requests);
     stream->counters->assignments++;
 }
 
@@ -200,6 +202,13 @@ rn_swap_action rn_swap_stream_tick(rn_swap_stream *stream, uint64_t now_ns) {
     return action;
 }
 
+static void end_exhausted(rn_swap_stream *stream, rn_swap_action *action, const char *why,
+                          size_t limit) {
+    rn_sentence_format(stream->end_text, sizeof stream->end_text, "%s (%zu bytes)", why, limit);
+    rn_swap_stream_end(stream, action, RN_SWAP_CODE_RESOURCE_EXHAUSTED,
+                       &stream->counters->ended_exhausted);
+}
+
 rn_swap_action rn_swap_stream_client_message(rn_swap_stream *stream, rn_bytes payload) {
     rn_swap_action action = {0};
     if (stream->state == RN_SWAP_DONE) {
@@ -217,16 +226,19 @@ rn_swap_action rn_swap_stream_client_message(rn_swap_stream *stream, rn_bytes pa
         action.given_up = true;
     }
     if (rn_swap_stream_live(stream)) {
+        if (rv != RPCNET_OK && rn_requests_queue(&stream->requests, payload) != RPCNET_OK) {
+            stream->counters->queues_full++;
+            end_exhausted(stream, &action, "the worker is slow, and more waits for it than is kept",
+                          stream->config->queue_limit);
+            return action;
+        }
         action.kind = RN_SWAP_FORWARD;
         action.sequence = stream->requests.count;
         action.payload = payload;
     } else if (rv != RPCNET_OK) {
-        rn_sentence_format(stream->end_text, sizeof stream->end_text,
-                           "no worker has the stream, and the request is more than is kept (%zu "
-                           "bytes)",
-                           stream->config->requests_limit);
-        rn_swap_stream_end(stream, &action, RN_SWAP_CODE_RESOURCE_EXHAUSTED,
-                           &stream->counters->ended_exhausted);
+        end_exhausted(stream, &action,
+                      "no worker has the stream, and the request is more than is kept",
+                      stream->config->requests_limit);
     }
     return action;
 }

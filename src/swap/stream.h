@@ -58,6 +58,7 @@ typedef struct rn_swap_config {
     size_t journal_limit;
     size_t checkpoint_limit;
     size_t requests_limit;
+    size_t queue_limit; /* of the client's messages that wait, once the requests are given up */
     size_t event_limit;
     uint64_t credit_window;
 } rn_swap_config;
@@ -81,6 +82,7 @@ typedef struct rn_swap_counters {
     uint64_t journals_given_up;
     uint64_t requests_given_up;
     uint64_t credit_used_up; /* times that a worker had used all its credit */
+    uint64_t queues_full;    /* streams ended because more waited for the worker than may */
     uint64_t rounds_full;    /* rounds that ended because RN_SWAP_TRIED_MAX workers were tried */
     uint64_t ended_done;     /* ended by the worker's Done */
     uint64_t ended_failed;   /* by a Failure that is not to be retried */
@@ -149,7 +151,8 @@ enum rn_swap_action_kind {
     RN_SWAP_DUPLICATE,          /* a message below the one that is due: dropped */
     RN_SWAP_RELAY,              /* send `payload`, message `sequence`, to the client */
     RN_SWAP_RELAY_EVENT,        /* send `payload` to the client */
-    RN_SWAP_FORWARD,            /* send ClientMessage{sequence, payload} to the worker */
+    RN_SWAP_FORWARD,            /* send ClientMessage{sequence, payload} to the worker: it waits in
+                                 * `requests`, behind what the worker has not got before */
     RN_SWAP_FORWARD_HALF_CLOSE, /* send HalfClose to the worker */
     RN_SWAP_CHOOSE,             /* choose a worker now: rn_swap_stream_assign or _nobody */
     RN_SWAP_WAIT,               /* choose again at _next_deadline or when the pool changes */
@@ -216,8 +219,9 @@ rn_swap_action rn_swap_stream_fault(rn_swap_stream *stream, uint64_t now_ns, rn_
 
 /* ── from the client's side ── */
 
-/* FORWARD, NOTHING (kept for the next worker), or END: RESOURCE_EXHAUSTED when no worker has the
- * stream and the message is more than can be kept, INTERNAL after the half close. */
+/* FORWARD, NOTHING (kept for the next worker), or END: RESOURCE_EXHAUSTED when the message is more
+ * than can be kept and no worker has the stream, or too much waits for it already; INTERNAL after
+ * the half close. Who sends to the worker says what it has got, with rn_requests_note_... */
 rn_swap_action rn_swap_stream_client_message(rn_swap_stream *stream, rn_bytes payload);
 rn_swap_action rn_swap_stream_half_close(rn_swap_stream *stream);
 rn_swap_action rn_swap_stream_cancel(rn_swap_stream *stream);

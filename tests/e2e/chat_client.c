@@ -1,7 +1,8 @@
 /* chat_client: Inference.Chat as a program of somebody else would call it, on the public library.
  *
- *   chat_client --target HOST:PORT --ca FILE [--turn TOKENS TEXT]... [--how MODE]
+ *   chat_client --target HOST:PORT --ca FILE [--turn TOKENS TEXT]... [--fill BYTES] [--how MODE]
  *
+ * --fill makes the last text so long.
  * MODE is one of
  *   turns    the next message when everything that the last one asked for has come (default)
  *   at-once  all messages at the start
@@ -33,6 +34,7 @@ typedef struct chat {
         char *text;
     } turns[TURNS_MAX];
     size_t turn_count;
+    char *filled;    /* the text of --fill */
     size_t said;     /* turns that were sent */
     uint64_t wanted; /* tokens, by those */
     uint64_t received;
@@ -71,19 +73,20 @@ static void end_line(void) {
 /* ---- what is said ---- */
 
 static void say(chat *c, size_t turn) {
-    unsigned char bytes[LINE_MAX_BYTES];
     ConnectionSwap__ChatMessage message = CONNECTION_SWAP__CHAT_MESSAGE__INIT;
     message.text = c->turns[turn].text;
     message.tokens = strtoull(c->turns[turn].tokens, NULL, 10);
     size_t len = connection_swap__chat_message__get_packed_size(&message);
-    if (len <= sizeof bytes) {
-        connection_swap__chat_message__pack(&message, bytes);
-        len = rpcnet_call_send(c->call, bytes, len) == RPCNET_OK ? len : sizeof bytes + 1;
+    unsigned char *bytes = malloc(len);
+    if (bytes == NULL) {
+        abort();
     }
-    if (len > sizeof bytes) {
+    connection_swap__chat_message__pack(&message, bytes);
+    if (rpcnet_call_send(c->call, bytes, len) != RPCNET_OK) {
         c->failed = true;
         rpcnet_loop_stop(c->loop);
     }
+    free(bytes);
     c->wanted += message.tokens;
     c->said++;
 }
@@ -256,6 +259,20 @@ static bool take_mode(chat *c, const char *name) {
     return false;
 }
 
+/* `text` again and again; the caller frees it. */
+static char *fill(const char *text, size_t len) {
+    char *filled = malloc(len + 1);
+    size_t step = strlen(text);
+    if (filled == NULL || step == 0) {
+        abort();
+    }
+    for (size_t i = 0; i < len; i++) {
+        filled[i] = text[i % step];
+    }
+    filled[len] = '\0';
+    return filled;
+}
+
 static bool take_options(chat *c, int argc, char *argv[]) {
     for (int i = 1; i < argc; i += 2) {
         if (i + 1 == argc) {
@@ -269,6 +286,9 @@ static bool take_options(chat *c, int argc, char *argv[]) {
             c->turns[c->turn_count].tokens = argv[i + 1];
             c->turns[c->turn_count++].text = argv[i + 2];
             i++;
+        } else if (strcmp(argv[i], "--fill") == 0 && c->turn_count > 0) {
+            c->filled = fill(c->turns[c->turn_count - 1].text, strtoul(argv[i + 1], NULL, 10));
+            c->turns[c->turn_count - 1].text = c->filled;
         } else if (strcmp(argv[i], "--how") != 0 || !take_mode(c, argv[i + 1])) {
             return false;
         }
@@ -279,12 +299,15 @@ static bool take_options(chat *c, int argc, char *argv[]) {
 int main(int argc, char *argv[]) {
     chat c = {.mode = TURNS};
     if (!take_options(&c, argc, argv)) {
-        return complain("usage", "--target HOST:PORT --ca FILE --turn TOKENS TEXT... [--how MODE]");
+        return complain("usage",
+                        "--target HOST:PORT --ca FILE --turn TOKENS TEXT... [--fill BYTES] "
+                        "[--how MODE]");
     }
     if (rpcnet_loop_new(&c.loop, "off") != RPCNET_OK) {
         return complain("loop", "no memory");
     }
     int code = talk(&c);
     rpcnet_loop_del(c.loop);
+    free(c.filled);
     return code;
 }

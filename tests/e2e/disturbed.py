@@ -100,11 +100,13 @@ class DisturbedTest(ClusterTest):
         for client in clients:
             self.assertEqual(client.wait(), 0)
 
-    def start_chat(self, *turns, how="turns"):
-        """A client of the method Chat; turns: (tokens, text)."""
+    def start_chat(self, *turns, how="turns", fill=None):
+        """A client of the method Chat; turns: (tokens, text), the last text `fill` bytes long."""
         options = []
         for tokens, text in turns:
             options += ["--turn", str(tokens), text]
+        if fill is not None:
+            options += ["--fill", str(fill)]
         return self.cluster.run("chat_client", "--target", self.cluster.director.user, "--ca",
                                 CERTS / "ca.crt", "--how", how, *options, kind=Client, text=None,
                                 stdin=True)

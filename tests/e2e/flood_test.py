@@ -99,6 +99,29 @@ class Flood(DisturbedTest):
         self.assert_clean(self.cluster.start_client("--tokens", "10", "--pace", "1ms"), 10)
         self.cluster.end()
 
+    def test_large_requests_move_together(self):
+        """Their memory is nearly the limit; a move takes no more of it."""
+        memory = 16 * MIB
+        self.director = self.start_director(*PATIENT, *PARKED, "--memory-max", str(memory))
+        first = self.cluster.start_worker("worker-a", *CALM, "--token-interval", "20ms")
+        chats = [self.start_chat((120, "the river "), fill=3 * MIB // 2) for _ in range(8)]
+        for chat in chats:
+            chat.wait_event("token", sequence=5)
+        self.assertGreater(self.metrics()["memory_used_bytes"], memory * 2 // 3)
+        first.kill()
+        self.cluster.start_worker("worker-b", *CALM, "--token-interval", "1ms")
+        for chat in chats:
+            self.assertEqual(chat.wait(), 0)
+            self.assertEqual([e["sequence"] for e in chat.events() if e["event"] == "token"],
+                             list(range(1, 121)))
+        counted = self.metrics()
+        self.assertLessEqual(counted["memory_peak_bytes"], memory)
+        self.assertEqual([counted[name] for name in (
+            "streams_shed_total", "requests_given_up_total", "journals_given_up_total",
+            "messages_starved_total")], [0, 0, 0, 0])
+        self.assertEqual(self.swaps_by_reason(), {"killed": 8})
+        self.cluster.end()
+
 
 if __name__ == "__main__":
     main()

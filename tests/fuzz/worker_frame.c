@@ -10,7 +10,7 @@
 #include "rpcnet/error.h"
 #include "rpcnet/v1/worker.pb-c.h"
 #include "support/lax.h"
-#include "swap/assignment.h"
+#include "support/assignment.h"
 #include "swap/serving.h"
 #include "swap/stream.h"
 
@@ -52,9 +52,27 @@ typedef struct life {
     uint32_t sums[DELIVERED_MAX]; /* of what was relayed */
 } life;
 
+/* The worker is sent what waits for it now and then; the last of it is what just came. */
+static void take_waiting(rn_swap_stream *s, const rn_swap_action *action) {
+    rn_bytes payload = {0};
+    assert(action->sequence == s->requests.count && rn_requests_waiting(&s->requests));
+    if (action->sequence % 3 != 0) {
+        return;
+    }
+    while (rn_requests_next(&s->requests, &payload)) {
+        uint64_t sent = s->requests.sent;
+        bool last = sent + 1 == s->requests.count;
+        assert(!last || rn_bytes_equal(payload, action->payload));
+        rn_requests_note_sent(&s->requests);
+        assert(s->requests.sent == sent + 1);
+    }
+    assert(!rn_requests_waiting(&s->requests));
+    assert(!s->requests.given_up || s->requests.records.count == 0);
+}
+
 /* What an action promises, whatever the input was. */
 static void check_action(life *l, const rn_swap_action *action) {
-    const rn_swap_stream *s = &l->stream;
+    rn_swap_stream *s = &l->stream;
     bool was_ended = l->ended;
     switch (action->kind) {
     case RN_SWAP_RELAY:
@@ -77,6 +95,9 @@ static void check_action(life *l, const rn_swap_action *action) {
         l->ended = true;
         break;
     case RN_SWAP_FORWARD:
+        assert(rn_swap_stream_live(s));
+        take_waiting(s, action);
+        break;
     case RN_SWAP_FORWARD_HALF_CLOSE:
     case RN_SWAP_RELAY_EVENT:
         assert(rn_swap_stream_live(s));
@@ -107,7 +128,7 @@ static void check_assignment(life *l) {
                                .method = rn_bytes_text("/a.B/C"),
                                .metadata = {.number = RN_ASSIGNMENT_METADATA}};
     rn_buffer_init(&bytes, 16 << 20);
-    assert(rn_assignment_append(&bytes, &l->stream, &call, l->now) == RPCNET_OK);
+    assert(test_assignment_append(&bytes, &l->stream, &call, l->now) == RPCNET_OK);
     assert(rn_director_frame_parse(&frame, rn_buffer_bytes(&bytes)) == RPCNET_OK);
     rn_serving_init(&serving, RN_SERVING_UNACKED_LIMIT, RN_SERVING_MESSAGE_LIMIT, NULL);
     assert(rn_serving_frame(&serving, &frame, NULL) == RN_SERVING_ASSIGNED);
@@ -282,6 +303,7 @@ static void begin(life *l, uint8_t limits) {
     rn_swap_config_default(&l->config);
     l->config.journal_limit = limits & 1 ? 1000 : 1 << 20;
     l->config.requests_limit = limits & 2 ? 300 : 1 << 20;
+    l->config.queue_limit = limits & 2 ? 500 : 1 << 20;
     l->config.checkpoint_limit = limits & 4 ? 32 : 1 << 16;
     l->config.event_limit = limits & 8 ? 300 : 1 << 16;
     l->config.credit_window = limits & 16 ? 256 : 1 << 18;

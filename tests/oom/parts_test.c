@@ -25,7 +25,7 @@
 #include "oom/oom.h"
 #include "quic/send_ring.h"
 #include "rpcnet/loop.h"
-#include "swap/assignment.h"
+#include "support/assignment.h"
 #include "swap/serving.h"
 
 enum { RUNS = 200, MANY = 200 };
@@ -237,7 +237,7 @@ static void use_journal(void *user) {
     rn_requests requests;
     (void)user;
     rn_journal_init(&journal, 1 << 20, 1 << 18, &budget);
-    rn_requests_init(&requests, 1 << 20, &budget);
+    rn_requests_init(&requests, 1 << 20, 1 << 20, &budget);
     rn_oom_begin();
     for (int i = 0; i < MANY; i++) {
         int kept = rn_journal_append(&journal, rn_bytes_text("a message of some length"));
@@ -269,7 +269,7 @@ static void use_assignment(void *user) {
     if (action.kind != RN_SWAP_END) {
         rn_assignment_call call = {.method = rn_bytes_text("/a/B")};
         rn_swap_stream_assign(&stream, 1, rn_bytes_text("worker"), 1000);
-        if (!came(rn_assignment_append(&out, &stream, &call, 0))) {
+        if (!came(test_assignment_append(&out, &stream, &call, 0))) {
             assert_int_equal(out.len, 0);
         }
     } else {

@@ -119,6 +119,7 @@ static rpcnet_call *new_call(void) {
     rpcnet_call *call = calloc(1, sizeof *call);
     assert(call != NULL);
     call->room = SIZE_MAX;
+    call->source_room = SIZE_MAX;
     call->deadline = RPCNET_NO_DEADLINE;
     call->path = "/a.B/C";
     rpcnet_call_options_init(&call->options);
@@ -167,6 +168,7 @@ int rpcnet_call_new(rpcnet_call **out, rpcnet_channel *channel, const char *path
     if (options != NULL) {
         call->options = *options;
     }
+    call->source_room = fake_world_get()->reads_slowly ? 0 : SIZE_MAX;
     call->path = path;
     call->callbacks = callbacks;
     call->user = user;
@@ -202,7 +204,7 @@ int rpcnet_call_send2(rpcnet_call *call, const void *head, size_t head_len, cons
     if (call->options.send_max > 0 && head_len + len > call->options.send_max) {
         return RPCNET_ERR_LIMIT;
     }
-    if (call->room == 0) {
+    if (call->room == 0 || call->sending) {
         return RPCNET_ERR_AGAIN;
     }
     call->room -= call->room == SIZE_MAX ? 0 : 1;
@@ -219,6 +221,61 @@ int rpcnet_call_send2(rpcnet_call *call, const void *head, size_t head_len, cons
 
 int rpcnet_call_send(rpcnet_call *call, const void *data, size_t len) {
     return rpcnet_call_send2(call, NULL, 0, data, len);
+}
+
+/* Reads as much as it may; a whole message counts as sent. */
+static void read_source(rpcnet_call *call) {
+    rpcnet_piece pieces[RPCNET_SOURCE_PIECES_MAX];
+    while (call->source_read < call->source.len && call->source_room > 0) {
+        size_t count = call->source.read(call->source.user, call->source_read, pieces);
+        size_t whole = 0;
+        assert(count > 0 && count <= RPCNET_SOURCE_PIECES_MAX);
+        for (size_t i = 0; i < count; i++) {
+            size_t len = pieces[i].len < call->source_room ? pieces[i].len : call->source_room;
+            call->source_room -= call->source_room == SIZE_MAX ? 0 : len;
+            rn_buffer_append(&call->bytes, pieces[i].data, len);
+            call->source_read += len;
+            whole += pieces[i].len;
+        }
+        assert(call->source_read <= call->source.len && whole > 0);
+    }
+    if (call->source_read == call->source.len) {
+        call->sending = false;
+        call->ends[call->sent++] = call->bytes.len;
+    }
+}
+
+int rpcnet_call_send_source(rpcnet_call *call, const rpcnet_source *source) {
+    assert(!call->deleted && !call->finished && !call->half_closed);
+    if (call->send_error != RPCNET_OK) {
+        return call->send_error;
+    }
+    if (call->options.send_max > 0 && source->len > call->options.send_max) {
+        return RPCNET_ERR_LIMIT;
+    }
+    if (call->room == 0 || call->sending) {
+        return RPCNET_ERR_AGAIN;
+    }
+    call->room -= call->room == SIZE_MAX ? 0 : 1;
+    assert(call->sent < FAKE_MESSAGES_MAX);
+    call->source = *source;
+    call->source_read = 0;
+    call->sending = true;
+    read_source(call);
+    return RPCNET_OK;
+}
+
+bool rpcnet_call_is_sending(const rpcnet_call *call) {
+    return call->sending;
+}
+
+void fake_call_read_on(rpcnet_call *call, size_t len) {
+    assert(call->sending && !call->deleted);
+    call->source_room = len;
+    read_source(call);
+    if (!call->sending) {
+        call->callbacks->on_writable(call, call->user);
+    }
 }
 
 int rpcnet_call_half_close(rpcnet_call *call) {

@@ -31,6 +31,10 @@ struct rpcnet_call {
     size_t ends[FAKE_MESSAGES_MAX]; /* of each message sent, in `bytes` */
     size_t sent;
     size_t room; /* messages taken until RPCNET_ERR_AGAIN */
+    rpcnet_source source;
+    size_t source_read;
+    size_t source_room; /* bytes of sources that are read before fake_call_read_on */
+    bool sending;       /* a source is not read to its end */
     rpcnet_call_options options;
     int send_error; /* what sending returns; RPCNET_OK: as `room` says */
     bool held;
@@ -50,6 +54,8 @@ rpcnet_call *fake_call_new(const char *identity); /* of a server */
 void fake_call_free(rpcnet_call *call);
 rn_bytes fake_call_message(const rpcnet_call *call, size_t index);
 void fake_call_give_room(rpcnet_call *call, size_t room); /* and calls on_writable */
+/* Reads so many bytes more of the source; calls on_writable when that was all of it. */
+void fake_call_read_on(rpcnet_call *call, size_t len);
 
 /* Calls that were started by rpcnet_call_new on this channel. */
 struct rpcnet_channel {
@@ -81,6 +87,7 @@ typedef struct fake_world {
     rpcnet_credentials credentials;
     int server_error; /* of rpcnet_server_new */
     enum rpcnet_serving health;
+    bool reads_slowly; /* calls begin with a source_room of 0 */
 } fake_world;
 
 fake_world *fake_world_get(void);

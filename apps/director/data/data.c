@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "rpcnet/error.h"
-#include "swap/assignment.h"
 
 static void pool_changed(void *user) {
     rn_data *data = user;
@@ -36,8 +35,6 @@ int rn_data_start(rn_data *data, const rn_data_options *options) {
     data->cut_ns = RN_NEVER;
     rn_list_init(&data->links);
     rn_list_init(&data->relays);
-    rn_buffer_init(&data->scratch, options->swap.journal_limit + options->swap.checkpoint_limit +
-                                       options->swap.requests_limit + RN_ASSIGNMENT_SLACK);
     rn_deferred_init(&data->pool_changed, pool_changed, data);
     rn_deferred_init(&data->shed, shed, data);
     return RPCNET_OK;
@@ -54,7 +51,6 @@ void rn_data_stop(rn_data *data) {
         rn_relay_del(RN_CONTAINER_OF(link, rn_relay, link));
     }
     rn_links_stop(data);
-    rn_buffer_fini(&data->scratch);
     explicit_bzero(data->secret, sizeof data->secret);
 }
 

@@ -8,12 +8,12 @@
 #include "common/outbox.h"
 #include "director/control/pool.h"
 #include "rpcnet/rpcnet.h"
+#include "swap/assignment.h"
 #include "swap/detector.h"
 #include "swap/pace.h"
 #include "swap/stream.h"
 
 enum {
-    RN_DATA_SCRATCH_KEPT = 64 * 1024, /* memory that stays from one Assignment to the next */
     /* Moved streams that a worker has not taken yet: with more of them it is late for a reason. One
      * that fails now and then moves few at a time; a journal is at most 1 MiB by default. */
     RN_LINK_STRAIN_STREAMS = 16,
@@ -43,7 +43,7 @@ typedef struct rn_data_options {
     uint64_t stall_min_ns;
     uint64_t assign_timeout_ns;
     size_t memory_max;
-    size_t queue_max;                 /* of each direction of a stream */
+    size_t queue_max;                 /* of a stream's messages to its client */
     size_t waiting_max;               /* streams that wait for a worker's connection */
     size_t message_max;               /* one message of a client; at most RN_RELAY_MESSAGE_MAX */
     const rn_pool_snapshot *snapshot; /* borrowed: control's */
@@ -59,7 +59,7 @@ typedef struct rn_data_limits_hit {
     uint64_t others_shed;     /* unsent ends of streams, and connections, likewise */
     uint64_t rings_full;      /* times that a client's ring had no room and messages had to wait */
     uint64_t waiting_refused; /* assignments, because too many waited for the worker's connection */
-    uint64_t queue_overflows; /* streams or attempts ended because a queue was full */
+    uint64_t queue_overflows; /* streams ended because a queue to a client was full */
 } rn_data_limits_hit;
 
 typedef struct rn_data {
@@ -77,7 +77,6 @@ typedef struct rn_data {
     uint64_t swaps;       /* streams that flow again on another worker */
     uint64_t suspicions;
     uint64_t false_suspicions;
-    rn_buffer scratch; /* Assignments are built here */
     rn_deferred pool_changed;
     rn_deferred shed; /* the memory of streams went over its limit in this turn */
     uint64_t cut_ns;  /* when the server cuts what is open; RN_NEVER: it does not drain */
@@ -130,6 +129,21 @@ void rn_link_heard(rn_link *link, struct rn_relay *relay);
 
 /* ---- relay.c: one client stream ---- */
 
+/* What goes to the worker of a relay: what it reads now, and small frames that wait. The client's
+ * messages wait in the stream's requests. */
+enum rn_uplink_reading { RN_UPLINK_IDLE, RN_UPLINK_ASSIGNMENT, RN_UPLINK_MESSAGE };
+
+typedef struct rn_uplink {
+    enum rn_uplink_reading reading; /* by the worker's call; it may have all of it already */
+    rn_assignment_reader assignment;
+    uint8_t prefix[RN_FRAME_PREFIX_MAX]; /* of the message */
+    size_t prefix_len;
+    uint64_t ack; /* to be sent; 0: none */
+    uint64_t credit;
+    bool half_close; /* to be sent, behind the messages */
+    bool closed;     /* the worker reads no more */
+} rn_uplink;
+
 typedef struct rn_relay {
     rn_list link;       /* rn_data.relays */
     rn_list link_entry; /* rn_link.relays */
@@ -160,8 +174,8 @@ typedef struct rn_relay {
     uint64_t lost_ns;  /* when the last one that served it was lost; RN_NEVER: messages flow */
 
     rn_outbox down; /* messages that the client's ring had no room for */
-    rn_outbox up;   /* frames that the worker's ring had no room for */
-    bool held;      /* the client is held back, until `up` is empty */
+    rn_uplink up;
+    bool held; /* the client is held back, until nothing waits for the worker */
 
     bool finishing; /* finish the client's call once `down` is empty */
     uint32_t code;
@@ -190,13 +204,15 @@ void rn_data_shed(rn_data *data);
 /* Does what the state machine says. False: the relay is gone. */
 bool rn_relay_handle(rn_relay *relay, rn_swap_action action);
 void rn_relay_drop_worker(rn_relay *relay);
-/* Sends a frame to the worker, made of two pieces, or keeps it until there is room. */
-void rn_relay_send_up(rn_relay *relay, rn_bytes head, rn_bytes payload);
 /* Grants the worker what the client's side has room for. */
 void rn_relay_pass_credit(rn_relay *relay);
 void rn_relay_schedule(rn_relay *relay);
 /* Looks for a worker. False: the relay is gone. */
 bool rn_relay_choose(rn_relay *relay);
+
+/* ---- relay_up.c: what goes to the worker ---- */
+/* What the stream itself holds: what can be given up just now, and what it needs. */
+void rn_relay_memory(const rn_relay *relay, size_t *spare, size_t *needed);
 
 /* ---- relay_client.c: the client's side ---- */
 /* Sends a message to the client, or keeps it until there is room. RPCNET_ERR_LIMIT,

@@ -108,7 +108,7 @@ static rn_relay *relay_new(rn_data *data, rpcnet_call *call) {
     rn_budget_move(&data->budget, 0, sizeof *relay);
     rn_buffer_init_counted(&relay->metadata, RN_RELAY_METADATA_MAX, &data->budget);
     rn_outbox_init(&relay->down, data->options.queue_max, &data->budget);
-    rn_outbox_init(&relay->up, data->options.queue_max, &data->budget);
+    rn_relay_up_init(relay);
     rn_deferred_init(&relay->open, open_stream, relay);
     rn_deferred_init(&relay->call_lost, rn_relay_call_lost, relay);
     rn_swap_stream_init(&relay->swap, &data->options.swap, &data->counters, &data->budget,
@@ -134,7 +134,6 @@ void rn_relay_del(rn_relay *relay) {
     rn_swap_stream_fini(&relay->swap);
     rn_buffer_fini(&relay->metadata);
     rn_outbox_fini(&relay->down);
-    rn_outbox_fini(&relay->up);
     rpcnet_metadata_del(relay->trailers);
     free(relay->message);
     rn_list_remove(&relay->link);

@@ -12,6 +12,17 @@ void rn_relay_listen(rn_relay *relay);
 void rn_relay_let_client_go_on(rn_relay *relay);
 /* Deferred: the worker's call ended without Done. */
 void rn_relay_call_lost(void *user);
+
+/* ---- relay_up.c ---- */
+void rn_relay_up_init(rn_relay *relay);
+void rn_relay_up_reset(rn_relay *relay); /* the worker is left */
+/* Begins the worker's call. RPCNET_ERR_LIMIT, RPCNET_ERR_MEMORY, and what sending returns. */
+int rn_relay_send_assignment(rn_relay *relay, const rn_assignment_call *call);
+/* Sends what waits, as far as there is room now; the worker's on_writable calls for more. */
+void rn_relay_send_up(rn_relay *relay);
+bool rn_relay_up_waits(const rn_relay *relay);    /* something of the client's does */
+bool rn_relay_is_assigned(const rn_relay *relay); /* the whole Assignment is on its way */
+
 /* ---- relay_log.c: the lines that docs/connection-swapping.md promises ---- */
 /* Looks at the first message for what the log shows of it. */
 void rn_log_peek(rn_relay *relay, rn_bytes message);

@@ -5,55 +5,23 @@
 #include "base/text.h"
 #include "director/data/relay_internal.h"
 #include "rpcnet/error.h"
-#include "swap/assignment.h"
 #include "swap/frames.h"
 
 /* ---- up: to the worker ---- */
 
-/* What became of frames for the worker. CLOSED: it reads no more. It has ended the stream, perhaps,
- * and its last frames are still on the way; or the call is over, which on_status tells. */
-static void judge_sent(rn_relay *relay, int result) {
-    if (result == RPCNET_ERR_CLOSED) {
-        rn_outbox_clear(&relay->up);
-    } else if (result != RPCNET_OK) {
-        /* Memory is short, or it is too much to be kept: this attempt cannot go on. */
-        relay->data->hit.queue_overflows += result == RPCNET_ERR_LIMIT;
-        relay->call_code = RPCNET_GRPC_UNAVAILABLE;
-        rn_env_defer(relay->data->env, &relay->call_lost);
-    }
-}
-
-void rn_relay_send_up(rn_relay *relay, rn_bytes head, rn_bytes payload) {
-    judge_sent(relay, rn_outbox_send(&relay->up, relay->worker, head, payload));
-}
-
-static void drain_up(rpcnet_call *call, void *user) {
-    rn_relay *relay = user;
-    judge_sent(relay, rn_outbox_flush(&relay->up, call));
-    if (rn_outbox_empty(&relay->up)) {
-        rn_relay_let_client_go_on(relay);
-    }
-}
-
 void rn_relay_pass_credit(rn_relay *relay) {
-    uint8_t frame[RN_FRAME_PREFIX_MAX];
-    uint64_t total;
     uint64_t window = relay->data->options.swap.credit_window;
     uint64_t room = rn_outbox_empty(&relay->down) ? window : 0;
-    if (relay->worker != NULL && rn_swap_stream_grant(&relay->swap, room, &total)) {
-        rn_relay_send_up(relay, rn_bytes_of(frame, rn_frame_credit(frame, total)),
-                         rn_bytes_of(NULL, 0));
+    if (relay->worker != NULL && rn_swap_stream_grant(&relay->swap, room, &relay->up.credit)) {
+        rn_relay_send_up(relay);
     }
     rn_pace_credit(&relay->pace, rn_swap_stream_has_credit(&relay->swap),
                    rn_env_now(relay->data->env));
 }
 
 static void acknowledge(rn_relay *relay) {
-    uint8_t frame[RN_FRAME_PREFIX_MAX];
-    uint64_t sequence;
-    if (relay->worker != NULL && rn_swap_stream_take_ack(&relay->swap, &sequence)) {
-        rn_relay_send_up(relay, rn_bytes_of(frame, rn_frame_ack(frame, sequence)),
-                         rn_bytes_of(NULL, 0));
+    if (relay->worker != NULL && rn_swap_stream_take_ack(&relay->swap, &relay->up.ack)) {
+        rn_relay_send_up(relay);
     }
 }
 
@@ -68,18 +36,27 @@ void rn_relay_drop_worker(rn_relay *relay) {
     }
     relay->worker = NULL;
     rpcnet_call_del(call);
-    /* What was kept for that worker is in the next Assignment. */
-    rn_outbox_clear(&relay->up);
+    /* What waited for that worker is in the next Assignment. */
+    rn_relay_up_reset(relay);
     rn_relay_let_client_go_on(relay);
 }
 
+/* It may refuse a stream, or end, before it has read all of the Assignment; but not serve it. */
+static bool serves(const rn_worker_frame *frame) {
+    return frame->kind == RN_WORKER_MESSAGE || frame->kind == RN_WORKER_EVENT ||
+           frame->kind == RN_WORKER_CHECKPOINT;
+}
+
 /* What the state machine cannot see; NULL: nothing. */
-static const char *parse_frame(rn_worker_frame *frame, rn_bytes bytes) {
+static const char *parse_frame(const rn_relay *relay, rn_worker_frame *frame, rn_bytes bytes) {
     if (rn_worker_frame_parse(frame, bytes) != RPCNET_OK) {
         return "it sent bytes that are no frame";
     }
     if (frame->kind == RN_WORKER_MESSAGE && frame->message.payload.len > RN_RELAY_MESSAGE_MAX) {
         return "it sent a message of more than 4 MiB";
+    }
+    if (serves(frame) && !rn_relay_is_assigned(relay)) {
+        return "it served the stream before it had its assignment";
     }
     return NULL;
 }
@@ -89,7 +66,7 @@ static void on_frame(rpcnet_call *call, const void *bytes, size_t len, void *use
     uint64_t now = rn_env_now(relay->data->env);
     rn_worker_frame frame;
     (void)call;
-    const char *fault = parse_frame(&frame, rn_bytes_of(bytes, len));
+    const char *fault = parse_frame(relay, &frame, rn_bytes_of(bytes, len));
     if (fault == NULL) {
         rn_link_heard(relay->at, relay);
         (void)rn_relay_handle(relay, rn_swap_stream_frame(&relay->swap, now, relay->pair, &frame));
@@ -152,15 +129,23 @@ void rn_relay_lost(rn_relay *relay, enum rn_swap_reason reason) {
         relay, rn_swap_stream_lost(&relay->swap, now, relay->pair, reason, rn_bytes_of(NULL, 0)));
 }
 
-/* An Assignment, or a message of the client. */
-static size_t frame_to_worker_max(const rn_data *data) {
-    size_t message = data->options.message_max + RN_FRAME_PREFIX_MAX;
-    return message > data->scratch.limit ? message : data->scratch.limit;
+static void on_writable(rpcnet_call *call, void *user) {
+    (void)call;
+    rn_relay_send_up(user);
 }
 
-static int send_assignment(rn_relay *relay, rn_link *link) {
+/* An Assignment, or a message of the client. */
+static size_t frame_to_worker_max(const rn_data *data) {
+    const rn_swap_config *swap = &data->options.swap;
+    size_t message = data->options.message_max + RN_FRAME_PREFIX_MAX;
+    size_t assignment =
+        swap->journal_limit + swap->checkpoint_limit + swap->requests_limit + RN_ASSIGNMENT_SLACK;
+    return message > assignment ? message : assignment;
+}
+
+static int start_call(rn_relay *relay, rn_link *link) {
     static const rpcnet_call_callbacks callbacks = {
-        .on_message = on_frame, .on_status = on_status, .on_writable = drain_up};
+        .on_message = on_frame, .on_status = on_status, .on_writable = on_writable};
     rn_data *data = relay->data;
     rpcnet_call_options options;
     rpcnet_call_options_init(&options);
@@ -179,15 +164,7 @@ static int send_assignment(rn_relay *relay, rn_link *link) {
                                .metadata =
                                    rn_metadata_list(rn_buffer_bytes(&relay->metadata),
                                                     RN_ASSIGNMENT_METADATA, relay->metadata_count)};
-    rn_buffer_clear(&data->scratch);
-    result = rn_assignment_append(&data->scratch, &relay->swap, &call, rn_env_now(data->env));
-    if (result == RPCNET_OK) {
-        result = rpcnet_call_send(relay->worker, data->scratch.data, data->scratch.len);
-    }
-    if (data->scratch.capacity > RN_DATA_SCRATCH_KEPT) {
-        rn_buffer_fini(&data->scratch); /* its limit stays */
-    }
-    return result;
+    return rn_relay_send_assignment(relay, &call);
 }
 
 /* Starts an attempt; returns what follows from it. */
@@ -202,7 +179,7 @@ static rn_swap_action assign(rn_relay *relay, rn_link *link) {
     relay->asked_ns =
         relay->swap.requests.count > 0 || relay->swap.requests.half_closed ? now : RN_NEVER;
     rn_log_assigning(relay, link);
-    int result = send_assignment(relay, link);
+    int result = start_call(relay, link);
     relay->at = link;
     rn_link_attach(link, relay);
     if (relay->moved && relay->asked_ns != RN_NEVER) {
@@ -283,23 +260,17 @@ static bool uses_room(const rn_swap_action *action) {
 }
 
 static void forward(rn_relay *relay, const rn_swap_action *action) {
-    uint8_t frame[RN_FRAME_PREFIX_MAX];
     uint64_t now = rn_env_now(relay->data->env);
-    if (action->kind != RN_SWAP_FORWARD && action->kind != RN_SWAP_FORWARD_HALF_CLOSE) {
+    bool ends = action->kind == RN_SWAP_FORWARD_HALF_CLOSE;
+    if (action->kind != RN_SWAP_FORWARD && !ends) {
         return;
     }
     if (relay->asked_ns == RN_NEVER) {
         relay->asked_ns = now;
     }
-    if (action->kind == RN_SWAP_FORWARD) {
-        rn_pace_client(&relay->pace, true, now);
-        size_t len = rn_frame_client_message_prefix(frame, action->sequence, action->payload.len);
-        rn_relay_send_up(relay, rn_bytes_of(frame, len), action->payload);
-    } else {
-        rn_pace_client(&relay->pace, false, now);
-        rn_relay_send_up(relay, rn_bytes_of(frame, rn_frame_half_close(frame)),
-                         rn_bytes_of(NULL, 0));
-    }
+    rn_pace_client(&relay->pace, !ends, now);
+    relay->up.half_close |= ends;
+    rn_relay_send_up(relay);
 }
 
 bool rn_relay_handle(rn_relay *relay, rn_swap_action action) {

@@ -27,12 +27,11 @@ static void find_largest(const rn_data *data, holding *spare, holding *needed) {
     *spare = *needed = (holding){.relay = NULL};
     for (const rn_list *link = data->relays.next; link != &data->relays; link = link->next) {
         rn_relay *relay = RN_CONTAINER_OF(link, rn_relay, link);
-        compare(spare, relay,
-                rn_journal_memory(&relay->swap.journal) +
-                    rn_requests_memory(&relay->swap.requests));
-        compare(needed, relay,
-                sizeof *relay + relay->metadata.capacity + rn_outbox_memory(&relay->down) +
-                    rn_outbox_memory(&relay->up) + calls_memory(relay));
+        size_t kept;
+        size_t own;
+        rn_relay_memory(relay, &kept, &own);
+        compare(spare, relay, kept);
+        compare(needed, relay, own + calls_memory(relay));
     }
 }
 

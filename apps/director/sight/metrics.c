@@ -150,8 +150,7 @@ static const server_row plain_rows[] = {
      "Assignments that failed because too many waited for the worker's connection."},
     {RN_METRIC_COUNTER, PREFIX "workers_refused_total",
      "Registrations refused because there were as many workers as may be."},
-    {RN_METRIC_COUNTER, PREFIX "queue_overflows_total",
-     "Streams or attempts ended because a queue was full."},
+    {RN_METRIC_COUNTER, PREFIX "queue_overflows_total", "Streams ended because a queue was full."},
     {RN_METRIC_GAUGE, PREFIX "memory_used_bytes",
      "Memory of streams: journals, requests, rings, queues, unfinished messages."},
     {RN_METRIC_GAUGE, PREFIX "memory_peak_bytes", "The most that this was."},
@@ -359,7 +358,7 @@ int rn_director_metrics_page(rn_buffer *out, void *user) {
     put(&values, data->hit.rings_full);
     put(&values, data->hit.waiting_refused);
     put(&values, sight->view.control->pool.refused);
-    put(&values, data->hit.queue_overflows);
+    put(&values, data->hit.queue_overflows + data->counters.queues_full);
     put(&values, data->budget.used);
     put(&values, data->budget.peak);
     put(&values, data->budget.limit);

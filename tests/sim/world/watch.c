@@ -79,8 +79,9 @@ static void check_memory(const rn_watch *watch, const rn_relay *relay) {
                    kept);
     }
     size_t down = relay->down.bytes.len;
-    size_t up = relay->up.bytes.len;
-    if (down > relay->data->options.queue_max || up > relay->data->options.queue_max) {
+    size_t up = relay->swap.requests.records.cost;
+    size_t up_max = relay->swap.requests.given_up ? config->queue_limit : config->requests_limit;
+    if (down > relay->data->options.queue_max || up > up_max) {
         rn_violate(watch->verdict, "bound", "a relay keeps %zu bytes down and %zu up", down, up);
     }
     if (payload > most) {

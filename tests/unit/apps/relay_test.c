@@ -112,6 +112,10 @@ static void client_says(fixture *f, size_t len) {
     free(bytes);
 }
 
+static void client_ends_its_request(fixture *f) {
+    f->client->callbacks->on_half_close(f->client, f->client->user);
+}
+
 static void client_ends(fixture *f, int code) {
     f->client->callbacks->on_cancelled(f->client, code, f->client->user);
 }
@@ -362,6 +366,108 @@ static void test_a_worker_that_reads_no_more(void **state) {
     assert_int_equal(f->client->code, 0);
 }
 
+/* A worker's call that takes its time reads what the stream keeps: it lies in memory once. */
+static void test_nothing_lies_in_memory_twice(void **state) {
+    enum { SLACK = 1024 };
+    fixture *f = *state;
+    flow(f);
+    fake_world_get()->reads_slowly = true;
+    worker_of(f)->source_room = 0;
+    client_says(f, MIB);
+    assert_true(f->client->held);
+    size_t used = f->data.budget.used;
+    assert_true(used > MIB && used < MIB + MIB / 2);
+    fake_call_read_on(worker_of(f), 1000);
+    worker_says(f, &(rn_worker_frame){.kind = RN_WORKER_FAILURE, .failure = {.retry = true}});
+    assert_int_equal(relay_of(f)->swap.pair.attempt, 2);
+    assert_true(f->data.budget.used < used + SLACK);
+    rpcnet_call *worker = worker_of(f);
+    fake_call_read_on(worker, 1);
+    assert_false(f->client->held);
+    client_says(f, 4);
+    assert_true(f->client->held);
+    assert_true(f->data.budget.used < used + MIB / 4 + SLACK);
+    client_ends_its_request(f);
+    fake_call_read_on(worker, MIB);
+    fake_call_read_on(worker, SIZE_MAX);
+    assert_false(f->client->held);
+    assert_int_equal(worker->sent, 3);
+    rn_director_frame frame;
+    assert_int_equal(rn_director_frame_parse(&frame, fake_call_message(worker, 0)), RPCNET_OK);
+    assert_int_equal(frame.kind, RN_DIRECTOR_ASSIGNMENT);
+    assert_int_equal(frame.assignment.client_messages.count, 2);
+    assert_false(frame.assignment.half_closed);
+    assert_int_equal(rn_director_frame_parse(&frame, fake_call_message(worker, 1)), RPCNET_OK);
+    assert_int_equal(frame.client_message.sequence, 3);
+    assert_int_equal(frame.client_message.payload.len, 4);
+    assert_int_equal(last_frame(f).kind, RN_DIRECTOR_HALF_CLOSE);
+}
+
+/* Its bytes are read from the journal, which a message would change. */
+static void test_a_worker_that_serves_too_early(void **state) {
+    fixture *f = *state;
+    fake_world_get()->reads_slowly = true;
+    call(f);
+    client_says(f, 1000);
+    fake_env_advance(&f->env, 0);
+    fake_call_read_on(worker_of(f), 999);
+    worker_sends(f, 1, 5);
+    assert_int_equal(f->client->sent, 0);
+    assert_int_equal(f->data.counters.faults, 1);
+    assert_true(logged(f, "it served the stream before it had its assignment"));
+    assert_int_equal(relay_of(f)->swap.pair.attempt, 2);
+    fake_call_read_on(worker_of(f), SIZE_MAX);
+    worker_sends(f, 1, 5);
+    assert_int_equal(f->client->sent, 1);
+    assert_int_equal(f->data.counters.faults, 1);
+}
+
+static void test_a_worker_that_refuses_early(void **state) {
+    fixture *f = *state;
+    fake_world_get()->reads_slowly = true;
+    call(f);
+    client_says(f, 1000);
+    fake_env_advance(&f->env, 0);
+    fake_call_read_on(worker_of(f), 999);
+    worker_says(f, &(rn_worker_frame){.kind = RN_WORKER_REFUSED, .refused = rn_bytes_text("full")});
+    assert_int_equal(f->data.counters.faults, 0);
+    assert_int_equal(relay_of(f)->swap.pair.attempt, 2);
+}
+
+/* What is given up waits in the same place, and goes when the worker has it. */
+static void test_a_request_that_is_not_kept(void **state) {
+    fixture *f = *state;
+    rn_data_stop(&f->data);
+    f->options.swap.requests_limit = 1000;
+    start(f);
+    flow(f);
+    rpcnet_call *worker = worker_of(f);
+    worker->source_room = 0;
+    size_t before = f->data.budget.used;
+    client_says(f, MIB);
+    assert_true(f->data.budget.used < before + MIB + MIB / 2);
+    client_says(f, 5);
+    fake_call_read_on(worker, SIZE_MAX);
+    assert_int_equal(last_frame(f).client_message.sequence, 3);
+    assert_int_equal(last_frame(f).client_message.payload.len, 5);
+    assert_false(f->client->held);
+    assert_true(f->data.budget.used <= before);
+}
+
+/* What a worker's call reads is in use: not it is given up, but the stream, if it holds most. */
+static void test_what_is_read_is_not_given_up(void **state) {
+    fixture *f = *state;
+    fake_world_get()->reads_slowly = true;
+    call(f);
+    client_says(f, MIB);
+    fake_env_advance(&f->env, 0);
+    f->data.budget.limit = MIB / 2;
+    rn_data_shed(&f->data);
+    assert_true(f->client->aborted);
+    assert_int_equal(f->data.counters.requests_given_up, 0);
+    assert_int_equal(f->data.hit.streams_shed, 1);
+}
+
 /* ---- credit ---- */
 
 /* A worker that says again what was said uses credit for it, and gets more: it cannot wait for
@@ -467,6 +573,11 @@ int main(void) {
         TEST(test_a_worker_that_goes_holds_nobody),
         TEST(test_memory_is_short_for_a_worker),
         TEST(test_a_worker_that_reads_no_more),
+        TEST(test_nothing_lies_in_memory_twice),
+        TEST(test_a_worker_that_serves_too_early),
+        TEST(test_a_worker_that_refuses_early),
+        TEST(test_a_request_that_is_not_kept),
+        TEST(test_what_is_read_is_not_given_up),
         TEST(test_duplicates_are_paid_for),
         TEST(test_ends_of_the_client),
         TEST(test_the_director_ends),

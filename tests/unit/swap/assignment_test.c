@@ -9,7 +9,7 @@
 
 #include "rpcnet/error.h"
 #include "rpcnet/v1/worker.pb-c.h"
-#include "swap/assignment.h"
+#include "support/assignment.h"
 #include "swap/serving.h"
 
 #define NOW (5 * RN_SECOND)
@@ -65,7 +65,7 @@ static void first_assignment(void **state) {
     rn_swap_stream_client_message(&stream, rn_bytes_of(NULL, 0));
     rn_swap_stream_half_close(&stream);
     rn_swap_stream_assign(&stream, 1, rn_bytes_text("worker-a"), 77);
-    assert_int_equal(rn_assignment_append(&out, &stream, &call, NOW), RPCNET_OK);
+    assert_int_equal(test_assignment_append(&out, &stream, &call, NOW), RPCNET_OK);
 
     Rpcnet__V1__DirectorFrame *frame = rpcnet__v1__director_frame__unpack(NULL, out.len, out.data);
     assert_non_null(frame);
@@ -111,7 +111,7 @@ static void assignment_after_a_swap(void **state) {
     rn_swap_stream_assign(&stream, 2, rn_bytes_text("worker-b"), 50);
     /* It goes behind what is in the buffer already. */
     assert_int_equal(rn_buffer_append(&out, "12345", 5), RPCNET_OK);
-    assert_int_equal(rn_assignment_append(&out, &stream, &call, NOW), RPCNET_OK);
+    assert_int_equal(test_assignment_append(&out, &stream, &call, NOW), RPCNET_OK);
 
     Rpcnet__V1__DirectorFrame *theirs =
         rpcnet__v1__director_frame__unpack(NULL, out.len - 5, out.data + 5);
@@ -153,26 +153,64 @@ static void deadlines_are_never_rounded_to_none(void **state) {
         rn_director_frame frame;
         rn_swap_stream_open(&stream, NOW, NOW + cases[i].left_ns);
         rn_swap_stream_assign(&stream, 1, rn_bytes_text("w"), 1);
-        assert_int_equal(rn_assignment_append(&out, &stream, &call, NOW), RPCNET_OK);
+        assert_int_equal(test_assignment_append(&out, &stream, &call, NOW), RPCNET_OK);
         assert_int_equal(rn_director_frame_parse(&frame, rn_buffer_bytes(&out)), RPCNET_OK);
         assert_true(frame.assignment.deadline_us == cases[i].us);
     }
 }
 
-static void over_the_buffers_limit(void **state) {
+/* From every offset on the pieces are the rest of the frame, also when the client goes on and the
+ * stream's own bytes move. */
+static void it_is_read_from_anywhere(void **state) {
     (void)state;
+    static const uint8_t more[5000];
+    rn_assignment_reader reader;
+    rn_bytes pieces[RN_ASSIGNMENT_PIECES_MAX];
+    rn_budget budget = {.limit = SIZE_MAX};
     rn_swap_stream_open(&stream, NOW, RN_NEVER);
     rn_swap_stream_client_message(&stream, rn_bytes_text("prompt"));
-    rn_swap_stream_assign(&stream, 1, rn_bytes_text("w"), 1);
-    assert_int_equal(rn_assignment_append(&out, &stream, &call, NOW), RPCNET_OK);
-    for (size_t limit = out.len - 1; limit <= out.len + 1; limit++) {
-        rn_buffer small;
-        rn_buffer_init(&small, limit);
-        int rv = rn_assignment_append(&small, &stream, &call, NOW);
-        assert_int_equal(rv, limit < out.len ? RPCNET_ERR_LIMIT : RPCNET_OK);
-        assert_int_equal(small.len, limit < out.len ? 0 : out.len);
-        rn_buffer_fini(&small);
+    rn_swap_stream_assign(&stream, 1, rn_bytes_text("worker-a"), 1000);
+    relay(1, "one");
+    rn_worker_frame checkpoint = {.kind = RN_WORKER_CHECKPOINT,
+                                  .checkpoint = {1, rn_bytes_text("state")}};
+    rn_swap_stream_frame(&stream, NOW, stream.pair, &checkpoint);
+    relay(2, "two");
+    rn_swap_stream_lost(&stream, NOW, stream.pair, RN_SWAP_KILLED, rn_bytes_of(NULL, 0));
+    rn_swap_stream_assign(&stream, 2, rn_bytes_text("worker-b"), 1000);
+    assert_int_equal(test_assignment_append(&out, &stream, &call, NOW), RPCNET_OK);
+    rn_requests_restart(&stream.requests);
+    rn_assignment_init(&reader, &budget);
+    assert_int_equal(rn_assignment_begin(&reader, &stream, &call, NOW), RPCNET_OK);
+    assert_int_equal(rn_assignment_size(&reader), out.len);
+    rn_swap_stream_client_message(&stream, rn_bytes_of(more, sizeof more));
+    rn_swap_stream_half_close(&stream);
+    for (size_t offset = 0; offset <= out.len; offset++) {
+        size_t at = offset;
+        size_t count = rn_assignment_read(&reader, &stream, offset, pieces);
+        for (size_t i = 0; i < count; i++) {
+            assert_true(pieces[i].len > 0);
+            assert_true(rn_bytes_equal(pieces[i], rn_bytes_of(out.data + at, pieces[i].len)));
+            at += pieces[i].len;
+        }
+        assert_int_equal(at, out.len);
     }
+    assert_true(budget.used > 0);
+    rn_assignment_end(&reader);
+    assert_int_equal(budget.used, 0);
+}
+
+static void too_long_a_head(void **state) {
+    (void)state;
+    static char path[RN_ASSIGNMENT_HEAD_MAX];
+    rn_assignment_reader reader;
+    rn_assignment_init(&reader, NULL);
+    rn_swap_stream_open(&stream, NOW, RN_NEVER);
+    rn_swap_stream_assign(&stream, 1, rn_bytes_text("w"), 1);
+    call.method = rn_bytes_of(path, sizeof path);
+    assert_int_equal(rn_assignment_begin(&reader, &stream, &call, NOW), RPCNET_ERR_LIMIT);
+    call.method.len = 1024;
+    assert_int_equal(rn_assignment_begin(&reader, &stream, &call, NOW), RPCNET_OK);
+    rn_assignment_end(&reader);
 }
 
 int main(void) {
@@ -181,7 +219,8 @@ int main(void) {
         TEST(first_assignment),
         TEST(assignment_after_a_swap),
         TEST(deadlines_are_never_rounded_to_none),
-        TEST(over_the_buffers_limit),
+        TEST(it_is_read_from_anywhere),
+        TEST(too_long_a_head),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

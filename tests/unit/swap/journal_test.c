@@ -316,16 +316,19 @@ static void requests_over_their_limit_are_given_up(void **state) {
          len++) {
         rn_budget budget = {.limit = SIZE_MAX};
         rn_requests requests;
-        rn_requests_init(&requests, LIMIT, &budget);
+        rn_requests_init(&requests, LIMIT, LIMIT, &budget);
         bool fits = len <= LIMIT - RN_RECORD_OVERHEAD;
         assert_int_equal(rn_requests_append(&requests, filled(memory, len, 1)),
                          fits ? RPCNET_OK : RPCNET_ERR_LIMIT);
         assert_int_equal(rn_requests_replayable(&requests), fits);
         assert_int_equal(rn_requests_messages(&requests).count, fits);
         assert_int_equal(budget.used, rn_requests_memory(&requests));
+        if (fits) {
+            rn_requests_note_assigned(&requests, 1, rn_requests_messages(&requests).run.len);
+        }
         assert_int_equal(rn_requests_append(&requests, rn_bytes_text("x")),
                          fits ? RPCNET_ERR_LIMIT : RPCNET_ERR_STATE);
-        assert_int_equal(requests.count, 2);
+        assert_int_equal(requests.count, fits);
         assert_false(rn_requests_replayable(&requests));
         assert_int_equal(budget.used, 0);
         rn_requests_fini(&requests);
@@ -337,7 +340,7 @@ static void requests_keep_their_order(void **state) {
     (void)state;
     rn_requests requests;
     rn_bytes value;
-    rn_requests_init(&requests, LIMIT, NULL);
+    rn_requests_init(&requests, LIMIT, LIMIT, NULL);
     rn_requests_give_up(&requests); /* there is nothing yet */
     assert_true(rn_requests_replayable(&requests));
     assert_int_equal(rn_requests_append(&requests, rn_bytes_text("a")), RPCNET_OK);
@@ -351,6 +354,82 @@ static void requests_keep_their_order(void **state) {
     rn_requests_give_up(&requests);
     assert_false(rn_requests_replayable(&requests));
     rn_requests_fini(&requests);
+}
+
+static void next_is(rn_requests *requests, const char *text) {
+    rn_bytes value;
+    assert_true(rn_requests_next(requests, &value));
+    assert_true(rn_bytes_is(value, text));
+    rn_requests_note_sent(requests);
+}
+
+static void put(rn_requests *requests, const char *text) {
+    assert_int_equal(rn_requests_append(requests, rn_bytes_text(text)), RPCNET_OK);
+}
+
+/* A worker gets each message once, and the next worker all of them. */
+static void requests_wait_for_their_worker(void **state) {
+    (void)state;
+    rn_requests requests;
+    rn_requests_init(&requests, LIMIT, LIMIT, NULL);
+    assert_false(rn_requests_waiting(&requests));
+    put(&requests, "a");
+    put(&requests, "");
+    rn_requests_restart(&requests);
+    size_t len = rn_requests_messages(&requests).run.len;
+    put(&requests, "c"); /* while the Assignment is on its way */
+    rn_requests_note_assigned(&requests, 2, len);
+    next_is(&requests, "c");
+    assert_false(rn_requests_waiting(&requests));
+    put(&requests, "d");
+    put(&requests, "e");
+    next_is(&requests, "d");
+    rn_requests_restart(&requests);
+    assert_int_equal(rn_requests_messages(&requests).count, 5);
+    next_is(&requests, "a");
+    next_is(&requests, "");
+    rn_requests_drop_waiting(&requests);
+    rn_bytes value;
+    assert_false(rn_requests_next(&requests, &value));
+    assert_int_equal(rn_requests_messages(&requests).count, 5); /* for the next one */
+    put(&requests, "f");
+    next_is(&requests, "f");
+    rn_requests_fini(&requests);
+}
+
+/* What is given up keeps what waits, in order, and nothing else. */
+static void given_up_requests_keep_what_waits(void **state) {
+    (void)state;
+    uint8_t memory[LIMIT];
+    rn_budget budget = {.limit = SIZE_MAX};
+    rn_requests requests;
+    rn_requests_init(&requests, LIMIT, (size_t)2 * LIMIT, &budget);
+    put(&requests, "a");
+    rn_requests_restart(&requests);
+    size_t len = rn_requests_messages(&requests).run.len;
+    put(&requests, "b");
+    rn_bytes large = filled(memory, LIMIT - 2 * RN_RECORD_OVERHEAD - 1, 1);
+    assert_int_equal(rn_requests_append(&requests, large), RPCNET_ERR_LIMIT);
+    assert_int_equal(rn_requests_messages(&requests).run.len, 2 * len); /* it may be read on */
+    assert_int_equal(rn_requests_queue(&requests, large), RPCNET_OK);
+    assert_int_equal(requests.count, 3);
+    rn_requests_note_assigned(&requests, 1, len);
+    assert_int_equal(requests.records.count, 2);
+    next_is(&requests, "b");
+    assert_int_equal(requests.records.count, 1);
+    assert_int_equal(rn_requests_queue(&requests, rn_bytes_of(memory, LIMIT)), RPCNET_OK);
+    assert_int_equal(rn_requests_queue(&requests, rn_bytes_of(NULL, 0)), RPCNET_ERR_LIMIT);
+    rn_requests_note_sent(&requests);
+    rn_requests_note_sent(&requests);
+    assert_false(rn_requests_waiting(&requests));
+    assert_int_equal(rn_requests_queue(&requests, rn_bytes_text("c")), RPCNET_OK);
+    rn_requests_drop_waiting(&requests);
+    assert_false(rn_requests_waiting(&requests));
+    assert_int_equal(budget.used, 0);
+    assert_int_equal(rn_requests_queue(&requests, rn_bytes_text("d")), RPCNET_OK);
+    next_is(&requests, "d");
+    rn_requests_fini(&requests);
+    assert_int_equal(budget.used, 0);
 }
 
 int main(void) {
@@ -367,6 +446,8 @@ int main(void) {
         cmocka_unit_test(random_journal_against_a_model),
         cmocka_unit_test(requests_over_their_limit_are_given_up),
         cmocka_unit_test(requests_keep_their_order),
+        cmocka_unit_test(requests_wait_for_their_worker),
+        cmocka_unit_test(given_up_requests_keep_what_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

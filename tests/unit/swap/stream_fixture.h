@@ -50,6 +50,8 @@ static inline void assign(uint64_t worker) {
     char label[] = "worker-a";
     label[7] = (char)('a' + (worker - 1) % 26);
     rn_swap_stream_assign(&stream, worker, rn_bytes_text(label), 1000);
+    rn_requests_note_assigned(&stream.requests, stream.requests.count,
+                              rn_requests_messages(&stream.requests).run.len);
 }
 
 static inline rn_swap_action frame(rn_worker_frame what) {

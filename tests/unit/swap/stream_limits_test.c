@@ -53,6 +53,35 @@ static void request_over_its_limit_with_a_worker(void **state) {
          "the stream cannot go to another worker: the request is not kept (limit 1000 bytes)");
 }
 
+/* What waits for a worker is bounded, too. */
+static void queue_of_a_slow_worker(void **state) {
+    (void)state;
+    static const uint8_t memory[2000];
+    for (size_t more = 0; more <= 1; more++) {
+        finish(NULL);
+        begin(NULL);
+        config.queue_limit = 2000;
+        rn_swap_stream_fini(&stream);
+        rn_swap_stream_init(&stream, &config, &counters, &budget, EPOCH);
+        open_stream();
+        flow(1);
+        rn_bytes half = rn_bytes_of(memory, 1000 - RN_RECORD_OVERHEAD + more);
+        assert_int_equal(rn_swap_stream_client_message(&stream, half).kind, RN_SWAP_FORWARD);
+        half.len = 1000 - RN_RECORD_OVERHEAD;
+        rn_swap_action action = rn_swap_stream_client_message(&stream, half);
+        assert_int_equal(counters.requests_given_up, 1);
+        assert_int_equal(counters.queues_full, more);
+        if (more == 0) {
+            assert_int_equal(action.kind, RN_SWAP_FORWARD);
+            rn_requests_note_sent(&stream.requests);
+            assert_int_equal(rn_swap_stream_client_message(&stream, half).kind, RN_SWAP_FORWARD);
+        } else {
+            ends(action, RN_SWAP_CODE_RESOURCE_EXHAUSTED,
+                 "the worker is slow, and more waits for it than is kept (2000 bytes)");
+        }
+    }
+}
+
 static void request_over_its_limit_and_refused(void **state) {
     (void)state;
     static const uint8_t memory[1000];
@@ -337,6 +366,7 @@ int main(void) {
         TEST(journal_over_its_limit),
         TEST(checkpoint_saves_a_stream_that_was_given_up),
         TEST(request_over_its_limit_with_a_worker),
+        TEST(queue_of_a_slow_worker),
         TEST(request_over_its_limit_and_refused),
         TEST(request_over_its_limit_without_a_worker),
         TEST(nothing_delivered_can_be_retried),

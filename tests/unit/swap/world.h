@@ -13,7 +13,7 @@
 
 #include "random.h"
 #include "rpcnet/error.h"
-#include "swap/assignment.h"
+#include "support/assignment.h"
 #include "swap/pick.h"
 #include "swap/serving.h"
 
@@ -158,7 +158,7 @@ static inline void world_assign(world_run *world, uint64_t worker) {
     rn_assignment_call about = {.connection_id = rn_bytes_text("conn-1"),
                                 .stream_id = 1,
                                 .method = rn_bytes_text("/a.B/C")};
-    assert_int_equal(rn_assignment_append(&frame, &world->stream, &about, world->now), RPCNET_OK);
+    assert_int_equal(test_assignment_append(&frame, &world->stream, &about, world->now), RPCNET_OK);
     world_put(&call->down, frame.data, frame.len, rn_bytes_of(NULL, 0));
     rn_buffer_fini(&frame);
     world->moves++;
@@ -224,6 +224,20 @@ static inline void world_note_loss(world_run *world, world_call *call,
     }
 }
 
+/* What waits is just what the action brings: a call here takes everything at once. */
+static inline void world_forward(world_run *world, world_call *call, const rn_swap_action *action) {
+    uint8_t head[RN_FRAME_PREFIX_MAX];
+    rn_requests *requests = &world->stream.requests;
+    rn_bytes payload;
+    assert_true(rn_requests_next(requests, &payload));
+    assert_true(rn_bytes_equal(payload, action->payload));
+    assert_int_equal(requests->sent + 1, action->sequence);
+    world_put(&call->down, head,
+              rn_frame_client_message_prefix(head, action->sequence, payload.len), payload);
+    rn_requests_note_sent(requests);
+    assert_false(rn_requests_waiting(requests));
+}
+
 static inline void world_do(world_run *world, rn_swap_action action) {
     uint8_t head[RN_FRAME_PREFIX_MAX];
     world_call *call = world_present(world);
@@ -242,9 +256,7 @@ static inline void world_do(world_run *world, rn_swap_action action) {
         break;
     case RN_SWAP_FORWARD:
         assert_non_null(call);
-        world_put(&call->down, head,
-                  rn_frame_client_message_prefix(head, action.sequence, action.payload.len),
-                  action.payload);
+        world_forward(world, call, &action);
         break;
     case RN_SWAP_FORWARD_HALF_CLOSE:
         assert_non_null(call);
