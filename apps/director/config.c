@@ -120,7 +120,8 @@ static const rn_setting table[] = {
      .value = "4MiB",
      .min = 0,
      .max = UINT64_C(6) << 20,
-     .help = "Client messages that are kept of each stream, likewise.",
+     .help = "Client messages that are kept of each stream, likewise. A stream whose first message "
+             "is longer ends with RESOURCE_EXHAUSTED, unless a worker has it already.",
      .offset = OFFSET(request_max)},
     {.option = "checkpoint-max",
      .variable = "CONNECTION_SWAP_CHECKPOINT_MAX",
