@@ -1,0 +1,234 @@
+/* Tests of what a relay sends to its worker: in order, from where the stream keeps it, and as its
+ * call takes it. */
+#include "relay_fixture.h"
+
+static void test_what_a_worker_may_be_sent(void **state) {
+    fixture *f = *state;
+    rn_data_stop(&f->data);
+    f->options.swap.requests_limit = MIB; /* an Assignment is shorter than a message now */
+    start(f);
+    flow(f);
+    client_says(f, RN_RELAY_MESSAGE_MAX);
+    assert_int_equal(f->data.counters.lost[RN_SWAP_LOST], 0);
+    fake_env_advance(&f->env, 0);
+    assert_int_equal(relay_of(f)->swap.pair.attempt, 1);
+    rn_director_frame frame = last_frame(f);
+    assert_int_equal(frame.kind, RN_DIRECTOR_CLIENT_MESSAGE);
+    assert_int_equal(frame.client_message.payload.len, RN_RELAY_MESSAGE_MAX);
+}
+
+/* The client is held back as long as something waits for its worker, and no longer. */
+static void test_a_slow_worker(void **state) {
+    fixture *f = *state;
+    flow(f);
+    client_says(f, 100);
+    assert_false(f->client->held);
+    rpcnet_call *worker = worker_of(f);
+    size_t before = worker->sent;
+    worker->room = 1;
+    client_says(f, 0);
+    assert_false(f->client->held); /* the worker's call has taken it */
+    client_says(f, 0);
+    assert_true(f->client->held);
+    client_says(f, 3);
+    fake_call_give_room(worker, 1);
+    assert_true(f->client->held);
+    fake_call_give_room(worker, 1);
+    assert_false(f->client->held);
+    assert_int_equal(worker->sent, before + 3);
+    assert_int_equal(last_frame(f).client_message.sequence, 5);
+}
+
+static void test_a_worker_that_goes_holds_nobody(void **state) {
+    fixture *f = *state;
+    flow(f);
+    worker_of(f)->room = 0;
+    client_says(f, 3);
+    assert_true(f->client->held);
+    worker_says(f, &(rn_worker_frame){.kind = RN_WORKER_FAILURE, .failure = {.retry = true}});
+    assert_int_equal(relay_of(f)->swap.pair.attempt, 2);
+    assert_false(f->client->held);
+    rn_director_frame frame = last_frame(f);
+    assert_int_equal(frame.kind, RN_DIRECTOR_ASSIGNMENT);
+    assert_int_equal(frame.assignment.client_messages.count, 2);
+}
+
+/* What is kept for a worker cannot be sent: the attempt is over, and the next one gets all. */
+static void test_memory_is_short_for_a_worker(void **state) {
+    fixture *f = *state;
+    flow(f);
+    rpcnet_call *worker = worker_of(f);
+    size_t before = worker->sent;
+    worker->room = 0;
+    client_says(f, 3);
+    client_says(f, 4);
+    worker->send_error = RPCNET_ERR_MEMORY;
+    fake_call_give_room(worker, SIZE_MAX);
+    fake_env_advance(&f->env, 0);
+    assert_int_equal(worker->sent, before);
+    assert_true(worker->deleted);
+    assert_int_equal(f->data.counters.lost[RN_SWAP_LOST], 1);
+    assert_int_equal(f->data.hit.queue_overflows, 0);
+    rn_director_frame frame = last_frame(f);
+    assert_int_equal(frame.kind, RN_DIRECTOR_ASSIGNMENT);
+    assert_int_equal(frame.assignment.client_messages.count, 3);
+    assert_false(f->client->held);
+}
+
+static void test_a_worker_that_reads_no_more(void **state) {
+    fixture *f = *state;
+    flow(f);
+    rpcnet_call *worker = worker_of(f);
+    worker->room = 0;
+    client_says(f, 3);
+    worker->send_error = RPCNET_ERR_CLOSED;
+    fake_call_give_room(worker, SIZE_MAX);
+    assert_false(f->client->held);
+    fake_env_advance(&f->env, 0);
+    worker_is_done(f, rn_bytes_of(NULL, 0)); /* what it said before is still heard */
+    assert_true(f->client->finished);
+    assert_int_equal(f->client->code, 0);
+}
+
+/* A worker's call that takes its time reads what the stream keeps: it lies in memory once. */
+static void test_nothing_lies_in_memory_twice(void **state) {
+    enum { SLACK = 1024 };
+    fixture *f = *state;
+    flow(f);
+    fake_world_get()->reads_slowly = true;
+    worker_of(f)->source_room = 0;
+    client_says(f, MIB);
+    assert_true(f->client->held);
+    size_t used = f->data.budget.used;
+    assert_true(used > MIB && used < MIB + MIB / 2);
+    fake_call_read_on(worker_of(f), 1000);
+    worker_says(f, &(rn_worker_frame){.kind = RN_WORKER_FAILURE, .failure = {.retry = true}});
+    assert_int_equal(relay_of(f)->swap.pair.attempt, 2);
+    assert_true(f->data.budget.used < used + SLACK);
+    rpcnet_call *worker = worker_of(f);
+    fake_call_read_on(worker, 1);
+    assert_false(f->client->held);
+    client_says(f, 4);
+    assert_true(f->client->held);
+    assert_true(f->data.budget.used < used + MIB / 4 + SLACK);
+    client_ends_its_request(f);
+    fake_call_read_on(worker, MIB);
+    fake_call_read_on(worker, SIZE_MAX);
+    assert_false(f->client->held);
+    assert_int_equal(worker->sent, 3);
+    rn_director_frame frame;
+    assert_int_equal(rn_director_frame_parse(&frame, fake_call_message(worker, 0)), RPCNET_OK);
+    assert_int_equal(frame.kind, RN_DIRECTOR_ASSIGNMENT);
+    assert_int_equal(frame.assignment.client_messages.count, 2);
+    assert_false(frame.assignment.half_closed);
+    assert_int_equal(rn_director_frame_parse(&frame, fake_call_message(worker, 1)), RPCNET_OK);
+    assert_int_equal(frame.client_message.sequence, 3);
+    assert_int_equal(frame.client_message.payload.len, 4);
+    assert_int_equal(last_frame(f).kind, RN_DIRECTOR_HALF_CLOSE);
+}
+
+/* What the worker is owed goes as soon as its call takes it, and only the last of its kind. */
+static void test_acks_and_credit_wait_for_a_message(void **state) {
+    enum { MESSAGES = 4 * RN_SWAP_ACK_MESSAGES };
+    fixture *f = *state;
+    flow(f);
+    rpcnet_call *worker = worker_of(f);
+    worker->source_room = 0;
+    client_says(f, MIB);
+    size_t before = worker->sent;
+    for (uint64_t i = 1; i <= MESSAGES; i++) {
+        worker_sends(f, i, WINDOW / MESSAGES);
+    }
+    assert_int_equal(worker->sent, before);
+    fake_call_read_on(worker, SIZE_MAX);
+    assert_int_equal(worker->sent, before + 3);
+    rn_director_frame frame;
+    assert_int_equal(rn_director_frame_parse(&frame, fake_call_message(worker, before + 1)),
+                     RPCNET_OK);
+    assert_int_equal(frame.kind, RN_DIRECTOR_ACK);
+    assert_int_equal(frame.ack, MESSAGES);
+    frame = last_frame(f);
+    assert_int_equal(frame.kind, RN_DIRECTOR_CREDIT);
+    assert_int_equal(frame.credit, 2 * WINDOW);
+    worker->source_room = SIZE_MAX;
+    worker_sends(f, MESSAGES + 1, 1);
+    assert_int_equal(worker->sent, before + 3); /* nothing of it is owed any more */
+}
+
+/* Its bytes are read from the journal, which a message would change. */
+static void test_a_worker_that_serves_too_early(void **state) {
+    fixture *f = *state;
+    fake_world_get()->reads_slowly = true;
+    call(f);
+    client_says(f, 1000);
+    fake_env_advance(&f->env, 0);
+    fake_call_read_on(worker_of(f), 999);
+    worker_sends(f, 1, 5);
+    assert_int_equal(f->client->sent, 0);
+    assert_int_equal(f->data.counters.faults, 1);
+    assert_true(logged(f, "it served the stream before it had its assignment"));
+    assert_int_equal(relay_of(f)->swap.pair.attempt, 2);
+    fake_call_read_on(worker_of(f), SIZE_MAX);
+    worker_sends(f, 1, 5);
+    assert_int_equal(f->client->sent, 1);
+    assert_int_equal(f->data.counters.faults, 1);
+}
+
+static void test_a_worker_that_refuses_early(void **state) {
+    fixture *f = *state;
+    fake_world_get()->reads_slowly = true;
+    call(f);
+    client_says(f, 1000);
+    fake_env_advance(&f->env, 0);
+    fake_call_read_on(worker_of(f), 999);
+    worker_says(f, &(rn_worker_frame){.kind = RN_WORKER_REFUSED, .refused = rn_bytes_text("full")});
+    assert_int_equal(f->data.counters.faults, 0);
+    assert_int_equal(relay_of(f)->swap.pair.attempt, 2);
+}
+
+/* What is given up waits in the same place, and goes when the worker has it. */
+static void test_a_request_that_is_not_kept(void **state) {
+    fixture *f = *state;
+    rn_data_stop(&f->data);
+    f->options.swap.requests_limit = 1000;
+    start(f);
+    flow(f);
+    rpcnet_call *worker = worker_of(f);
+    worker->source_room = 0;
+    size_t before = f->data.budget.used;
+    client_says(f, MIB);
+    assert_true(f->data.budget.used < before + MIB + MIB / 2);
+    client_says(f, 5);
+    fake_call_read_on(worker, SIZE_MAX);
+    assert_int_equal(last_frame(f).client_message.sequence, 3);
+    assert_int_equal(last_frame(f).client_message.payload.len, 5);
+    assert_false(f->client->held);
+    assert_true(f->data.budget.used <= before);
+}
+
+/* What a worker's call reads is in use: not it is given up, but the stream, if it holds most. */
+static void test_what_is_read_is_not_given_up(void **state) {
+    fixture *f = *state;
+    fake_world_get()->reads_slowly = true;
+    call(f);
+    client_says(f, MIB);
+    fake_env_advance(&f->env, 0);
+    f->data.budget.limit = MIB / 2;
+    rn_data_shed(&f->data);
+    assert_true(f->client->aborted);
+    assert_int_equal(f->data.counters.requests_given_up, 0);
+    assert_int_equal(f->data.hit.streams_shed, 1);
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(test_what_a_worker_may_be_sent),          TEST(test_a_slow_worker),
+        TEST(test_a_worker_that_goes_holds_nobody),    TEST(test_memory_is_short_for_a_worker),
+        TEST(test_a_worker_that_reads_no_more),        TEST(test_nothing_lies_in_memory_twice),
+        TEST(test_acks_and_credit_wait_for_a_message), TEST(test_a_worker_that_serves_too_early),
+        TEST(test_a_worker_that_refuses_early),        TEST(test_a_request_that_is_not_kept),
+        TEST(test_what_is_read_is_not_given_up),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
