@@ -126,8 +126,8 @@ typedef struct rn_swap_stream {
     char lost_text[RN_SWAP_SENTENCE_SIZE]; /* why the last loss or refusal was, taken or not */
     char end_text[RN_SWAP_SENTENCE_SIZE];
 
-    uint32_t losses;   /* in a row, see config.max_attempts */
-    uint32_t absences; /* in a row, see rn_swap_stream_absent */
+    uint32_t losses; /* in a row, see config.max_attempts */
+    uint32_t doubts; /* in a row, see rn_swap_stream_lost */
     uint64_t deadline_ns;
     uint64_t park_deadline_ns;
     uint64_t retry_ns; /* WAITING: when to choose again; RN_NEVER: when the pool changes */
@@ -204,12 +204,13 @@ rn_swap_action rn_swap_stream_frame(rn_swap_stream *stream, uint64_t now_ns, rn_
                                     const rn_worker_frame *frame);
 /* The worker is lost to this stream. `text` says why to people (the peer's, made safe here);
  * empty: the default sentence. RN_SWAP_FAILURE and RN_SWAP_KILLED count as proven, unless the
- * worker had the stream and no credit to make progress with. */
+ * worker had the stream and no credit to make progress with. A request might kill so, though: after
+ * config.max_attempts deaths in a row that were no proof each further one counts, so no request
+ * kills more than twice as many workers that are seen to die. */
 rn_swap_action rn_swap_stream_lost(rn_swap_stream *stream, uint64_t now_ns, rn_swap_pair pair,
                                    enum rn_swap_reason reason, rn_bytes text);
 /* The worker was dead already when the stream was given to it: KILLED, but no proof against the
- * request. A request might kill so fast, though: after config.max_attempts times in a row it counts
- * like any other death, so no request kills more than twice as many. */
+ * request. It might have killed so fast, though; so this counts like a death without credit. */
 rn_swap_action rn_swap_stream_absent(rn_swap_stream *stream, uint64_t now_ns, rn_swap_pair pair);
 /* The worker broke the protocol in a way that the caller saw: bytes that are no frame, or a call
  * that ended without Done. `how` goes behind "worker-a broke the protocol: ". Counts as proven; the

@@ -77,11 +77,28 @@ static void write_text(const rn_swap_stream *stream, char out[RN_SWAP_SENTENCE_S
     }
 }
 
-static void leave_with_text(rn_swap_stream *stream, rn_swap_action *action, uint64_t now_ns,
-                            enum rn_swap_reason reason, rn_bytes peer_text) {
+/* A death that may not be the request's doing counts all the same after so many of them in a row: a
+ * request that kills its workers must not go round for ever. */
+static bool counts_in_doubt(rn_swap_stream *stream) {
+    if (stream->doubts >= stream->config->max_attempts) {
+        return true;
+    }
+    stream->doubts++;
+    return false;
+}
+
+static bool is_proof(rn_swap_stream *stream, enum rn_swap_reason reason) {
     /* Without credit a worker that had taken the stream could make no progress. */
     bool starved = stream->state == RN_SWAP_FLOWING && stream->received >= stream->granted;
-    bool proven = (reason == RN_SWAP_FAILURE || reason == RN_SWAP_KILLED) && !starved;
+    if (reason == RN_SWAP_KILLED) {
+        return !starved || counts_in_doubt(stream);
+    }
+    return reason == RN_SWAP_FAILURE && !starved;
+}
+
+static void leave_with_text(rn_swap_stream *stream, rn_swap_action *action, uint64_t now_ns,
+                            enum rn_swap_reason reason, rn_bytes peer_text) {
+    bool proven = is_proof(stream, reason);
     write_text(stream, stream->lost_text, reason, peer_text);
     leave(stream, action, now_ns, reason, proven);
 }
@@ -147,7 +164,7 @@ static void take_message(rn_swap_stream *stream, rn_swap_action *action, uint64_
         action->given_up = true;
     }
     stream->losses = 0;
-    stream->absences = 0;
+    stream->doubts = 0;
     stream->event_bytes -=
         message->payload.len < stream->event_bytes ? message->payload.len : stream->event_bytes;
     stream->unacked_bytes += message->payload.len;
@@ -278,11 +295,7 @@ rn_swap_action rn_swap_stream_absent(rn_swap_stream *stream, uint64_t now_ns, rn
     if (!is_present(stream, pair)) {
         return stale(stream);
     }
-    bool proven =
-        stream->state != RN_SWAP_ASSIGNING || stream->absences >= stream->config->max_attempts;
-    if (!proven) {
-        stream->absences++;
-    }
+    bool proven = stream->state != RN_SWAP_ASSIGNING || counts_in_doubt(stream);
     write_text(stream, stream->lost_text, RN_SWAP_KILLED, rn_bytes_of(NULL, 0));
     leave(stream, &action, now_ns, RN_SWAP_KILLED, proven);
     return action;

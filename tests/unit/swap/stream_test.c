@@ -527,11 +527,18 @@ static void absent_workers_do_not_count_until_they_are_many(void **state) {
     assert_int_equal(stream.losses, 1); /* from here on it may be the request that kills so fast */
     flow(101);
     assert_int_equal(message(1, "token").kind, RN_SWAP_RELAY);
-    assert_int_equal(stream.absences, 0);
+    assert_int_equal(stream.doubts, 0);
     assert_int_equal(stream.losses, 0);
     /* One that had taken the stream was there. */
     left(rn_swap_stream_absent(&stream, now, stream.pair), RN_SWAP_KILLED, 101);
     assert_int_equal(stream.losses, 1);
+}
+
+/* One that took the stream, and could say no message of it. */
+static void flow_without_credit(uint64_t worker) {
+    rn_swap_stream_assign(&stream, worker, rn_bytes_text("worker-b"), 0);
+    assert_true(event("connected").accepted);
+    stream.tried_count = 0;
 }
 
 static void a_worker_without_credit_could_make_no_progress(void **state) {
@@ -542,11 +549,9 @@ static void a_worker_without_credit_could_make_no_progress(void **state) {
     left(lost(RN_SWAP_KILLED), RN_SWAP_KILLED, 1);
     assert_int_equal(stream.losses, 0);
     for (uint64_t i = 2; i < 10; i++) {
-        rn_swap_stream_assign(&stream, i, rn_bytes_text("worker-b"), 0);
-        assert_true(event("connected").accepted);
-        left(lost(RN_SWAP_KILLED), RN_SWAP_KILLED, i);
+        flow_without_credit(i);
+        left(failure("simulated failure", true, false), RN_SWAP_FAILURE, i);
         assert_int_equal(stream.losses, 0);
-        stream.tried_count = 0;
     }
     /* Before it took the stream credit does not matter: the Assignment may have killed it. */
     rn_swap_stream_assign(&stream, 10, rn_bytes_text("worker-c"), 0);
@@ -554,11 +559,55 @@ static void a_worker_without_credit_could_make_no_progress(void **state) {
     assert_int_equal(stream.losses, 1);
 }
 
+/* A client that reads nothing could have its request kill one worker after the other. */
+static void deaths_without_credit_count_when_they_are_many(void **state) {
+    (void)state;
+    open_stream();
+    for (uint64_t i = 1; i <= stream.config->max_attempts; i++) {
+        flow_without_credit(i);
+        left(lost(RN_SWAP_KILLED), RN_SWAP_KILLED, i);
+        assert_int_equal(stream.losses, 0);
+    }
+    for (uint64_t i = 1; i < stream.config->max_attempts; i++) {
+        flow_without_credit(10 + i);
+        left(lost(RN_SWAP_KILLED), RN_SWAP_KILLED, 10 + i);
+        assert_int_equal(stream.losses, i);
+    }
+    flow_without_credit(20);
+    ends(lost(RN_SWAP_KILLED), RN_SWAP_CODE_UNAVAILABLE,
+         "3 workers in a row were lost without progress, the last one: worker-b was killed");
+    assert_int_equal(counters.lost[RN_SWAP_KILLED], 2 * stream.config->max_attempts);
+}
+
+/* Whatever the doubt was, no request kills more than twice as many as may be. */
+static void all_doubtful_deaths_count_together(void **state) {
+    (void)state;
+    open_stream();
+    for (uint64_t i = 1; i <= stream.config->max_attempts; i++) {
+        if (i % 2 == 0) {
+            flow_without_credit(i);
+            left(lost(RN_SWAP_KILLED), RN_SWAP_KILLED, i);
+        } else {
+            assign(i);
+            left(rn_swap_stream_absent(&stream, now, stream.pair), RN_SWAP_KILLED, i);
+        }
+        assert_int_equal(stream.losses, 0);
+    }
+    flow_without_credit(20);
+    left(lost(RN_SWAP_KILLED), RN_SWAP_KILLED, 20);
+    assert_int_equal(stream.losses, 1);
+    assign(21);
+    left(rn_swap_stream_absent(&stream, now, stream.pair), RN_SWAP_KILLED, 21);
+    assert_int_equal(stream.losses, 2);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, finish)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(absent_workers_do_not_count_until_they_are_many, begin,
                                         finish),
+        TEST(deaths_without_credit_count_when_they_are_many),
+        TEST(all_doubtful_deaths_count_together),
         cmocka_unit_test_setup_teardown(a_worker_without_credit_could_make_no_progress, begin,
                                         finish),
         TEST(plain_stream),

@@ -60,7 +60,8 @@ typedef struct world_run {
     bool end_is_done;
     /* what an observer counts */
     uint32_t losses;
-    bool taken; /* the present worker has taken the stream */
+    uint32_t doubts; /* deaths without credit, in a row */
+    bool taken;      /* the present worker has taken the stream */
     uint32_t moves;
     uint32_t stale;
     bool gave_up;
@@ -191,6 +192,7 @@ static inline void world_relay(world_run *world, const rn_swap_action *action) {
     world->hash = model_mix(world->hash, action->payload);
     world->received++;
     world->losses = 0;
+    world->doubts = 0;
     world->room -= action->payload.len < world->room ? action->payload.len : world->room;
 }
 
@@ -211,13 +213,15 @@ static inline void world_note_loss(world_run *world, world_call *call,
     if (!world->liars) {
         assert_false(action->fault);
     }
-    /* Who had answered and had no credit left could make no progress: that is no proof. */
+    /* Who had answered and had no credit left could make no progress: that is no proof, but of
+     * deaths when they are many. */
     world->taken = world->taken || action->accepted;
     bool starved = world->taken && world->stream.received >= world->stream.granted;
-    bool died = action->lost == RN_SWAP_KILLED || action->lost == RN_SWAP_FAILURE;
-    if (action->fault || (died && !starved)) {
-        world->losses++;
-    }
+    bool doubted = starved && world->doubts < world->config.max_attempts;
+    bool died = action->lost == RN_SWAP_KILLED && !doubted;
+    bool failed = action->lost == RN_SWAP_FAILURE && !starved;
+    world->losses += action->fault || died || failed;
+    world->doubts += action->lost == RN_SWAP_KILLED && doubted;
     if (action->close_worker && call != NULL) {
         assert_int_equal(action->closed.attempt, call->pair.attempt);
         world_put(&call->down, head, rn_frame_cancel(head), rn_bytes_of(NULL, 0));
