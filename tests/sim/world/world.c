@@ -9,6 +9,7 @@
 #include "sim/internal.h"
 #include "sim/world/faults.h"
 #include "sim/world/packets.h"
+#include "sim/world/poison.h"
 #include "sim/world/qlogs.h"
 #include "sim/world/watch.h"
 
@@ -18,7 +19,6 @@ enum { DEATHS_MAX = 4096, ATTEMPTS_MAX = 3 };
 #define MOVES_WITHIN (15 * RN_SECOND)
 /* A client whose address changed in the handshake has to find that out, and connect again. */
 #define MOVES_WITHIN_EARLY (IDLE_TIMEOUT + MOVES_WITHIN)
-#define POISON_EVERY RN_MILLISECOND
 #define ENDS_WITHIN (60 * RN_SECOND)
 #define BACK_WITHIN (60 * RN_SECOND)  /* a handshake that began too early, and its pauses */
 #define IDLE_TIMEOUT (30 * RN_SECOND) /* the default of the programs */
@@ -37,8 +37,7 @@ typedef struct world {
     uint64_t deaths[DEATHS_MAX]; /* when workers ended or failed */
     size_t death_count;
     uint64_t deaths_seen; /* of the cluster's counters */
-    bool poisoned;        /* the plan has such a stream */
-    unsigned poison_kills;
+    rn_poison poison;
     bool closing;
 } world;
 
@@ -176,35 +175,23 @@ static void look(void *user) {
     rn_sim_at(w->sim, rn_sim_now(w->sim) + RN_WATCH_EVERY, look, w);
 }
 
-/* The prompt that kills: its worker dies as soon as it has it. */
 static void poison(void *user) {
     world *w = user;
-    if (w->closing) {
-        return;
+    if (!w->closing) {
+        rn_poison_look(&w->poison);
+        rn_sim_at(w->sim, rn_sim_now(w->sim) + RN_POISON_EVERY, poison, w);
     }
-    for (size_t i = 0; i < w->plan->workers; i++) {
-        const rn_worker *worker = w->cluster.workers[i].program;
-        const rn_list *link = worker != NULL ? worker->tasks.next : NULL;
-        bool dies = false;
-        for (; link != NULL && link != &worker->tasks && !dies; link = link->next) {
-            const rn_task *task = RN_CONTAINER_OF(link, const rn_task, link);
-            dies = task->running && strcmp(task->generator.prompt, "poison") == 0;
-        }
-        if (dies && !w->cluster.workers[i].hanging) {
-            rn_cluster_kill_worker(&w->cluster, i);
-            rn_cluster_start_worker(&w->cluster, i);
-            w->poison_kills++;
-        }
-    }
-    /* It makes no progress; but a worker may have died before the director knew that it has it. */
-    if (w->poison_kills > 2 * ATTEMPTS_MAX) {
-        rn_violate(w->verdict, "poison", "a stream has killed %u workers without progress",
-                   w->poison_kills);
-    }
-    rn_sim_at(w->sim, rn_sim_now(w->sim) + POISON_EVERY, poison, w);
 }
 
 /* ---- its course ---- */
+
+static bool has_poison(const rn_plan *plan) {
+    bool found = false;
+    for (size_t i = 0; i < plan->stream_count; i++) {
+        found |= plan->streams[i].kind == RN_STREAM_POISON;
+    }
+    return found;
+}
 
 static void open_world(world *w, const rn_plan *plan, const rn_world_options *options) {
     w->plan = plan;
@@ -234,11 +221,9 @@ static void open_world(world *w, const rn_plan *plan, const rn_world_options *op
     for (size_t i = 0; i < plan->clients; i++) {
         rn_caller_start(&w->callers[i], options->certs, RN_CLUSTER_USER_ADDR);
     }
-    for (size_t i = 0; i < plan->stream_count; i++) {
-        w->poisoned |= plan->streams[i].kind == RN_STREAM_POISON;
-    }
+    rn_poison_init(&w->poison, &w->cluster, w->verdict);
     rn_sim_at(w->sim, RN_SIM_START, look, w);
-    if (w->poisoned) {
+    if (has_poison(plan)) {
         rn_sim_at(w->sim, RN_SIM_START, poison, w);
     }
 }
