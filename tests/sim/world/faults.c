@@ -194,6 +194,9 @@ static void end(void *user) {
     } else {
         restart_worker(faults, fault->who);
         set_worker(faults, fault->who);
+        if (fault->kind == RN_FAULT_WORKER_FILTER) {
+            faults->worker_filtered_ns[fault->who] = rn_sim_now(faults->sim);
+        }
     }
 }
 

@@ -32,6 +32,8 @@ struct rn_faults {
      * section 9), and such a connection ends by its idle timeout. */
     uint64_t client_rebound_early[RN_PLAN_CLIENTS_MAX];
     uint64_t worker_ns[RN_PLAN_WORKERS_MAX]; /* the same of the worker and the way to it */
+    uint64_t
+        worker_filtered_ns[RN_PLAN_WORKERS_MAX]; /* when a filter before it last ended; 0: never */
 };
 
 /* All faults of the plan will happen. */

@@ -5,6 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "quic/conn_internal.h"
+#include "rpc/internal.h"
+#include "sim/internal.h"
+
 #define ORPHAN_AFTER (5 * RN_SECOND)
 #define CALM_FOR (10 * RN_SECOND) /* what a fault has delayed has happened by then */
 /* And the worker knows what it was told, or has noticed that nobody is there. A fault that a
@@ -200,6 +204,52 @@ static void check_director(rn_watch *watch, const rn_director *director) {
     }
 }
 
+/* ---- handshakes ---- */
+
+static size_t find_client(const rn_watch *watch, const rn_conn *conn) {
+    const rn_udp *udp = rn_sim_find_socket(watch->sim, &conn->remote);
+    size_t i = 0;
+    while (i < watch->plan->clients &&
+           (udp == NULL || udp->host != rn_sim_host_of(watch->callers[i].env))) {
+        i++;
+    }
+    return i;
+}
+
+/* The client's last words may be lost, and be said again only when the director has given the
+ * handshake up, which it does without a word: nothing tells it that somebody is there. The client
+ * has finished it, and finds out by a stateless reset. */
+static void check_handshake(rn_watch *watch, const rn_conn *conn, uint64_t age_ns) {
+    size_t client = find_client(watch, conn);
+    if (client == watch->plan->clients) {
+        return;
+    }
+    const rn_caller *caller = &watch->callers[client];
+    uint64_t ready_for_ns = rn_sim_now(watch->sim) - caller->ready_ns;
+    if (!caller->killed && rpcnet_channel_get_state(caller->channel) == RPCNET_CHANNEL_READY &&
+        ready_for_ns <= age_ns && watch->given_up_ns[client] != conn->begun_ns) {
+        watch->given_up_ns[client] = conn->begun_ns;
+        watch->given_up[client]++;
+    }
+}
+
+/* Those that may be gone at the next look. */
+static void check_handshakes(rn_watch *watch, const rn_director *director) {
+    const uint64_t soon = director->config.handshake_timeout_ns - 2 * RN_WATCH_EVERY;
+    const rn_list *link;
+    if (director->user == NULL || director->user->port.port == NULL) {
+        return;
+    }
+    const rn_endpoint *endpoint = rn_port_endpoint(director->user->port.port);
+    for (link = endpoint->unfinished.next; link != &endpoint->unfinished; link = link->next) {
+        const rn_conn *conn = RN_CONTAINER_OF(link, const rn_conn, age_link);
+        uint64_t age_ns = rn_endpoint_now(endpoint) - conn->begun_ns;
+        if (age_ns >= soon) {
+            check_handshake(watch, conn, age_ns);
+        }
+    }
+}
+
 /* ---- the workers ---- */
 
 /* The stream that a worker generates, found by its prompt, which no other has; NULL: poison. */
@@ -300,6 +350,9 @@ void rn_watch_look(rn_watch *watch) {
     }
     for (size_t i = 0; i < watch->plan->clients; i++) {
         check_client(watch, &watch->callers[i]);
+    }
+    if (watch->cluster->director != NULL) {
+        check_handshakes(watch, watch->cluster->director);
     }
     if (watch->cluster->director != NULL && !watch->cluster->director_hanging &&
         rn_sim_now(watch->sim) > watch->cluster->director_woke_ns + AWAKE_SLACK) {

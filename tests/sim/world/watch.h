@@ -17,6 +17,10 @@ typedef struct rn_watch {
     uint64_t hung_ns[RN_PLAN_WORKERS_MAX]; /* since when it hangs; 0: it does not */
     uint64_t refusals;                     /* that this director had seen at the last look */
     uint64_t directors;                    /* which one that was */
+    /* Handshakes that the director gave up and this client had finished, and when the last of them
+     * had begun. */
+    uint64_t given_up[RN_PLAN_CLIENTS_MAX];
+    uint64_t given_up_ns[RN_PLAN_CLIENTS_MAX];
 } rn_watch;
 
 void rn_watch_init(rn_watch *watch, rn_sim *sim, const rn_plan *plan, const rn_cluster *cluster,

@@ -17,8 +17,8 @@ enum { DEATHS_MAX = 4096, ATTEMPTS_MAX = 3 };
 
 /* A stream that could move has to, within this. */
 #define MOVES_WITHIN (15 * RN_SECOND)
-/* A client whose address changed in the handshake has to find that out, and connect again. */
-#define MOVES_WITHIN_EARLY (IDLE_TIMEOUT + MOVES_WITHIN)
+/* When a connection that nobody answers on has to be found out first, and made anew. */
+#define MOVES_BEHIND_SILENCE (IDLE_TIMEOUT + MOVES_WITHIN)
 #define ENDS_WITHIN (60 * RN_SECOND)
 #define BACK_WITHIN (60 * RN_SECOND)  /* a handshake that began too early, and its pauses */
 #define IDLE_TIMEOUT (30 * RN_SECOND) /* the default of the programs */
@@ -52,6 +52,11 @@ static uint64_t count_outages(const rn_cluster *cluster) {
     return total;
 }
 
+/* Connections of a client that it believed in, and that ended by the handshake all the same. */
+static uint64_t lost_in_handshake(const world *w, size_t client) {
+    return w->faults.client_rebound_early[client] + w->watch.given_up[client];
+}
+
 static void note_deaths(world *w) {
     uint64_t now = w->cluster.deaths + count_outages(&w->cluster);
     for (; w->deaths_seen < now; w->deaths_seen++) {
@@ -72,12 +77,19 @@ static size_t deaths_since_move(const world *w, const rn_caller_stream *stream) 
     return count;
 }
 
-static bool capacity_is_short(const rn_plan *plan) {
+/* A filter may last so long that the director's next probe behind it is as late again (RFC 9002,
+ * section 6.2.1): it finds the worker by then, or by the idle timeout. Other faults are short. */
+static bool may_be_missed(const world *w, size_t worker) {
+    uint64_t filtered_ns = w->faults.worker_filtered_ns[worker];
+    return filtered_ns > 0 && rn_sim_now(w->sim) < filtered_ns + MOVES_BEHIND_SILENCE;
+}
+
+static bool capacity_is_short(const world *w) {
     uint64_t total = 0;
-    for (size_t i = 0; i < plan->workers; i++) {
-        total += plan->streams_max[i];
+    for (size_t i = 0; i < w->plan->workers; i++) {
+        total += may_be_missed(w, i) ? 0 : w->plan->streams_max[i];
     }
-    return total < plan->stream_count;
+    return total < w->plan->stream_count;
 }
 
 /* A director that was told to end lets streams go on until its drain timeout, and takes no new
@@ -107,12 +119,12 @@ static bool excused(void *user, const rn_caller_stream *stream, int code, const 
                deaths_since_move(w, stream) >= ATTEMPTS_MAX;
     }
     if (strstr(message, "no worker took the stream within") != NULL) {
-        return w->plan->park_ns < 60 * RN_SECOND || capacity_is_short(w->plan);
+        return w->plan->park_ns < 60 * RN_SECOND || capacity_is_short(w);
     }
     if (strstr(message, "cannot go to another worker") != NULL) {
         return w->plan->journal_max < (1 << 20);
     }
-    if (w->faults.client_rebound_early[caller->index] > 0 &&
+    if (lost_in_handshake(w, caller->index) > 0 &&
         strstr(message, "the connection was lost") != NULL) {
         return true;
     }
@@ -132,7 +144,7 @@ static bool explained(void *user, const char *worker, uint32_t reason) {
 static bool some_worker_is_free(const world *w) {
     for (size_t i = 0; i < w->plan->workers; i++) {
         const rn_worker *worker = w->cluster.workers[i].program;
-        if (worker != NULL && !rn_faults_strike_worker(&w->faults, i) &&
+        if (worker != NULL && !rn_faults_strike_worker(&w->faults, i) && !may_be_missed(w, i) &&
             worker->outage.state != RN_OUTAGE_RECOVERING && !worker->draining) {
             return true;
         }
@@ -145,10 +157,10 @@ static void watch_stream(world *w, const rn_caller_stream *stream) {
     bool clients_turn = stream->received == stream->asked && stream->said < stream->plan->says;
     uint64_t since =
         stream->moved_ns > w->faults.changed_ns ? stream->moved_ns : w->faults.changed_ns;
-    uint64_t within = w->faults.client_rebound_early[stream->caller->index] > 0 ? MOVES_WITHIN_EARLY
-                                                                                : MOVES_WITHIN;
+    uint64_t within =
+        lost_in_handshake(w, stream->caller->index) > 0 ? MOVES_BEHIND_SILENCE : MOVES_WITHIN;
     if (stream->state != RN_CALLER_OPEN || clients_turn || now < since + within ||
-        capacity_is_short(w->plan)) {
+        capacity_is_short(w)) {
         return;
     }
     rn_violate(w->verdict, "moves",
@@ -274,8 +286,7 @@ static void report_unfinished(world *w) {
 static void check_connections(world *w) {
     for (size_t i = 0; i < w->plan->clients; i++) {
         const rn_caller *caller = &w->callers[i];
-        uint64_t early = w->faults.client_rebound_early[i];
-        if (caller->ready > w->cluster.directors + early) {
+        if (caller->ready > w->cluster.directors + lost_in_handshake(w, i)) {
             rn_violate(w->verdict, "connection",
                        "client %zu needed %" PRIu64 " connections to %" PRIu64 " directors", i,
                        caller->ready, w->cluster.directors);
