@@ -28,6 +28,48 @@ static void test_dead_workers_far_away_end_no_stream(void **state) {
     few_del(&w);
 }
 
+/* A worker has taken the stream, and has no credit to say a word; or all is over. */
+static bool is_starved(void *user) {
+    const rn_data *data = user;
+    const rn_relay *relay = RN_CONTAINER_OF(data->relays.next, const rn_relay, link);
+    return data->counters.ended_attempts > 0 ||
+           (relay->swap.state == RN_SWAP_FLOWING && !rn_swap_stream_has_credit(&relay->swap));
+}
+
+/* Its client reads nothing, so no worker that dies of it could have made progress. */
+static void test_a_request_kills_few_workers_though_nobody_reads(void **state) {
+    enum { MANY = 1000000, TOO_MANY = 20 };
+    (void)state;
+    static few w;
+    stream at;
+    size_t killed = 0;
+    few_init(&w, SEED, 2, 100 * RN_MICROSECOND);
+    few_start(&w);
+    rpcnet_channel *client = few_connect(&w, CLIENT);
+    rn_data *data = &w.cluster.director->data;
+    few_ask(&at, client, MANY);
+    rpcnet_call_hold(at.call, true);
+    rn_sim_run_for(w.sim, RN_SECOND);
+    for (; killed < TOO_MANY; killed++) {
+        assert_true(
+            rn_sim_run_until_done(w.sim, is_starved, data, rn_sim_now(w.sim) + 60 * RN_SECOND));
+        if (data->counters.ended_attempts > 0) {
+            break;
+        }
+        const rn_relay *relay = RN_CONTAINER_OF(data->relays.next, const rn_relay, link);
+        size_t worker = strcmp(relay->at->worker.label, w.cluster.workers[0].label) == 0 ? 0 : 1;
+        rn_cluster_kill_worker(&w.cluster, worker);
+        rn_cluster_start_worker(&w.cluster, worker);
+        rn_sim_run_for(w.sim, RN_SECOND);
+    }
+    assert_int_equal(killed, 2 * RN_SWAP_MAX_ATTEMPTS);
+    assert_int_equal(data->counters.lost[RN_SWAP_KILLED], killed);
+    assert_int_equal(data->counters.ended_attempts, 1);
+    rpcnet_call_del(at.call);
+    rpcnet_channel_del(client);
+    few_del(&w);
+}
+
 static rn_link *link_of(const few *w) {
     return rn_link_find(&w->cluster.director->data,
                         w->cluster.director->control.pool.snapshot.workers[0].id);
@@ -152,6 +194,7 @@ static void test_few_probes_find_silence_as_soon(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_dead_workers_far_away_end_no_stream),
+        cmocka_unit_test(test_a_request_kills_few_workers_though_nobody_reads),
         cmocka_unit_test(test_a_new_connection_ends_a_suspicion),
         cmocka_unit_test(test_a_new_probe_channel_ends_a_suspicion),
         cmocka_unit_test(test_silence_is_found_at_its_deadline),
