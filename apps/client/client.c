@@ -1,8 +1,9 @@
-/* client: connects, starts the streams, and adds up at the end. */
+/* client: connects and starts the streams. */
 #include "client/client.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/text.h"
@@ -11,80 +12,7 @@
 #include "base/file.h"
 #include "common/tokens.h"
 
-enum { LAST_WORDS_MS = 10, TEXT_PATH_MAX = PATH_MAX };
-
-static void flush(void *user) {
-    rn_client *client = user;
-    rn_report_flush(&client->report);
-    if (client->report.error != 0) {
-        rn_program_fail(&client->program, "cannot write to standard output: %s",
-                        rn_file_error(client->report.error));
-    }
-}
-
-/* ---- the end ---- */
-
-/* Time for what the connection has still to send: cancelled streams first, then its own end. */
-static void say_last_words(rn_client *client) {
-    rn_env *env = client->program.env;
-    env->ops->timer_set(client->timer, rn_env_now(env) + LAST_WORDS_MS * RN_MILLISECOND);
-}
-
-static void sum_up(rn_client *client) {
-    rpcnet_channel_stats stats = {0};
-    rpcnet_channel_get_stats(client->channel, &stats);
-    for (uint64_t i = 0; i < client->config.streams && client->started; i++) {
-        const rn_sequence *sequence = &client->streams[i].sequence;
-        client->report.lost += sequence->lost;
-        client->report.duplicated += sequence->duplicated;
-        client->report.reordered += sequence->reordered;
-    }
-    client->report.streams = client->started ? client->config.streams : 0;
-    rn_report_summary(&client->report, &stats, client->interrupted);
-    flush(client);
-}
-
-static void finish(rn_client *client) {
-    rn_program *program = &client->program;
-    if (client->finishing) {
-        return;
-    }
-    client->finishing = true;
-    sum_up(client);
-    if (!rn_report_is_clean(&client->report) || client->report.streams_failed > 0) {
-        program->exit_code = RN_EXIT_RUNTIME;
-    }
-    say_last_words(client);
-}
-
-void rn_client_stream_over(rn_client_stream *stream, bool failed) {
-    rn_client *client = stream->client;
-    client->report.streams_failed += failed ? 1 : 0;
-    client->open--;
-    if (client->open == 0) {
-        finish(client);
-    }
-}
-
-static void on_stop(void *user) {
-    rn_client *client = user;
-    client->interrupted = true;
-    if (!client->started) {
-        sum_up(client);
-        rn_program_fail_setting(&client->program, "target",
-                                "interrupted before %s was reached%s%s; no stream was started",
-                                client->config.target, client->trouble[0] != '\0' ? ": " : "",
-                                client->trouble);
-        return;
-    }
-    for (uint64_t i = 0; i < client->config.streams; i++) {
-        if (client->streams[i].call != NULL) {
-            rpcnet_call_cancel(client->streams[i].call);
-        }
-    }
-}
-
-/* ---- the start ---- */
+enum { TEXT_PATH_MAX = PATH_MAX };
 
 static void start(rn_client *client) {
     client->started = true;
@@ -138,18 +66,12 @@ static void on_state(rpcnet_channel *channel, enum rpcnet_channel_state state,
     }
 }
 
-/* Nobody answered in time, or the last words were said. */
+/* Nobody answered in time, or the end goes on. */
 static void on_timer(void *user) {
     rn_client *client = user;
     rn_program *program = &client->program;
-    if (client->finishing && client->channel != NULL) {
-        rpcnet_channel_del(client->channel);
-        client->channel = NULL;
-        say_last_words(client);
-        return;
-    }
     if (client->finishing) {
-        rn_program_exit(program, program->exit_code);
+        rn_client_end_step(client);
         return;
     }
     char timeout[RN_UNITS_TEXT_MAX];
@@ -198,8 +120,12 @@ static int make_streams(rn_client *client) {
 static int connect_to(rn_client *client, const rpcnet_channel_callbacks *callbacks) {
     rn_program *program = &client->program;
     const rn_client_config *config = &client->config;
+    rpcnet_limits limits;
+    rpcnet_limits_init(&limits);
+    limits.connection_window_bytes = RN_CLIENT_WINDOW_BYTES;
     rpcnet_channel_options options;
     rpcnet_channel_options_init(&options);
+    options.limits = &limits;
     options.reconnect_when_drained = false; /* every stream has been opened */
     options.credentials = client->credentials;
     options.server_name = config->server_name;
@@ -238,14 +164,18 @@ static int take_token(rn_client *client) {
                                : rn_program_fail(&client->program, "%s", rpcnet_strerror(result));
 }
 
+static void on_stop(void *user) {
+    rn_client_interrupt(user);
+}
+
 int rn_client_open(rn_client *client) {
     rn_program *program = &client->program;
     const rn_client_config *config = &client->config;
     uint32_t random;
-    bool is_text = config->print == RN_PRINT_TEXT;
-    rn_report_init(&client->report, (enum rn_client_print)config->print, stdout,
-                   is_text ? stderr : stdout);
-    rn_deferred_init(&client->flush, flush, client);
+    int result = rn_client_outputs_open(client);
+    if (result != RPCNET_OK) {
+        return result;
+    }
     rn_env_random(program->env, &random, sizeof random);
     snprintf(client->prompt, sizeof client->prompt, "prompt-%08" PRIx32, random);
     rn_certs certs;
@@ -254,7 +184,7 @@ int rn_client_open(rn_client *client) {
                                 .key = config->common.key,
                                 .cert_option = "cert",
                                 .key_option = "key"};
-    int result = rn_certs_credentials(&certs, program, &pair, &client->credentials);
+    result = rn_certs_credentials(&certs, program, &pair, &client->credentials);
     if (result == RPCNET_OK) {
         result = take_token(client);
     }
@@ -289,7 +219,6 @@ void rn_client_text_failed(rn_client *client) {
 
 void rn_client_close(rn_client *client) {
     client->finishing = true;
-    rn_deferred_cancel(&client->flush);
     for (uint64_t i = 0; client->streams != NULL && i < client->config.streams; i++) {
         rpcnet_call_del(client->streams[i].call);
         if (client->streams[i].text != NULL && fclose(client->streams[i].text) != 0) {
@@ -302,6 +231,6 @@ void rn_client_close(rn_client *client) {
     client->program.env->ops->timer_del(client->timer);
     rpcnet_credentials_del(client->credentials);
     rpcnet_metadata_del(client->metadata);
-    rn_report_fini(&client->report);
+    rn_client_outputs_close(client);
     free(client->streams);
 }

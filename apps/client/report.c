@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/text.h"
@@ -12,65 +14,31 @@
 enum {
     LINE_MAX = 4 << 20, /* bytes of a JSON line; a summary names up to RN_REPORT_SWAPS_MAX swaps */
     SHOWN_MAX = 512,    /* bytes of a peer's text on a line */
-    PENDING_MAX = 64 << 10 /* lines of one turn are written together, up to so many bytes */
+    TEXT_LINE_MAX = 8 * SHOWN_MAX
 };
 
-void rn_report_init(rn_report *report, enum rn_client_print print, FILE *out, FILE *info) {
+void rn_report_init(rn_report *report, enum rn_client_print print, rn_output *out,
+                    rn_output *info) {
     *report = (rn_report){.print = print, .out = out, .info = info};
     rn_buffer_init(&report->line, LINE_MAX);
-    rn_buffer_init(&report->pending, PENDING_MAX + LINE_MAX);
 }
 
 void rn_report_fini(rn_report *report) {
-    rn_report_flush(report);
     rn_buffer_fini(&report->line);
-    rn_buffer_fini(&report->pending);
     free(report->swaps);
     report->swaps = NULL;
 }
 
-/* The first reason is the one to be told. */
-static void failed(rn_report *report) {
-    if (report->error == 0) {
-        report->error = errno != 0 ? errno : EIO;
+/* Ends the JSON object in report->line and adds it. */
+static void write_event(rn_report *report, rn_json *json, rn_output *output) {
+    int result = rn_json_end(json);
+    if (result == RPCNET_OK) {
+        result = rn_buffer_append(&report->line, "\n", 1);
     }
-}
-
-static void write_out(rn_report *report, FILE *file, const void *data, size_t len) {
-    if (fwrite(data, 1, len, file) != len) {
-        failed(report);
-    }
-}
-
-void rn_report_flush(rn_report *report) {
-    if (report->pending.len > 0) {
-        write_out(report, report->out, report->pending.data, report->pending.len);
-        rn_buffer_clear(&report->pending);
-    }
-    if (fflush(report->out) != 0) {
-        failed(report);
-    }
-}
-
-/* Whole lines, for the end of the turn. */
-static void add_lines(rn_report *report, const void *data, size_t len) {
-    if (rn_buffer_append(&report->pending, data, len) != RPCNET_OK) {
-        errno = ENOMEM;
-        failed(report);
-    }
-    if (report->pending.len >= PENDING_MAX) {
-        rn_report_flush(report);
-    }
-}
-
-/* Ends the JSON object in report->line; false when there was no memory for it. */
-static bool end_event(rn_report *report, rn_json *json) {
-    return rn_json_end(json) == RPCNET_OK && rn_buffer_append(&report->line, "\n", 1) == RPCNET_OK;
-}
-
-static void write_event(rn_report *report, rn_json *json) {
-    if (end_event(report, json)) {
-        add_lines(report, report->line.data, report->line.len);
+    if (result == RPCNET_OK) {
+        rn_output_add(output, report->line.data, report->line.len);
+    } else {
+        rn_output_fail(output, result == RPCNET_ERR_MEMORY ? ENOMEM : ENOBUFS);
     }
     rn_buffer_clear(&report->line);
 }
@@ -87,19 +55,29 @@ static void json_place(rn_json *json, const rn_report_place *place) {
     rn_json_number(json, "stream", place->stream);
 }
 
+static void write_text(rn_output *output, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void write_text(rn_output *output, const char *format, ...) {
+    char line[TEXT_LINE_MAX];
+    va_list arguments;
+    va_start(arguments, format);
+    int len = vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    if (len > 0 && (size_t)len < sizeof line) {
+        rn_output_add(output, line, (size_t)len);
+    }
+}
+
 /* "[token] connection=conn-1 worker=worker-a stream=1" and the rest */
 static void write_line(rn_report *report, const char *tag, const rn_report_place *place,
                        const char *rest) {
     char connection[SHOWN_MAX];
     char worker[SHOWN_MAX];
-    char line[4 * SHOWN_MAX];
     rn_text_value(rn_bytes_text(place->connection), connection, sizeof connection);
     rn_text_value(rn_bytes_text(place->worker), worker, sizeof worker);
-    int len = snprintf(line, sizeof line, "[%s] connection=%s worker=%s stream=%" PRIu64 "%s\n",
-                       tag, connection, worker, place->stream, rest);
-    if (len > 0 && (size_t)len < sizeof line) {
-        add_lines(report, line, (size_t)len);
-    }
+    write_text(report->out, "[%s] connection=%s worker=%s stream=%" PRIu64 "%s\n", tag, connection,
+               worker, place->stream, rest);
 }
 
 void rn_report_connected(rn_report *report, const rn_report_place *place) {
@@ -109,7 +87,7 @@ void rn_report_connected(rn_report *report, const rn_report_place *place) {
         rn_json json;
         begin_event(report, &json, "connected");
         json_place(&json, place);
-        write_event(report, &json);
+        write_event(report, &json, report->out);
     }
 }
 
@@ -131,10 +109,10 @@ void rn_report_token(rn_report *report, const rn_report_place *place, uint64_t s
         rn_json_number(&json, "sequence", sequence);
         rn_json_text(&json, "text", rn_bytes_text(text));
         rn_json_number(&json, "id", id);
-        write_event(report, &json);
+        write_event(report, &json, report->out);
     } else if (first) {
         rn_text_escape(rn_bytes_text(text), shown, sizeof shown);
-        add_lines(report, shown, strlen(shown));
+        rn_output_add(report->out, shown, strlen(shown));
     }
 }
 
@@ -150,7 +128,7 @@ void rn_report_done(rn_report *report, const rn_report_place *place, const char 
         begin_event(report, &json, "done");
         json_place(&json, place);
         rn_json_text(&json, "reason", rn_bytes_text(reason));
-        write_event(report, &json);
+        write_event(report, &json, report->out);
     }
 }
 
@@ -221,45 +199,39 @@ static void summary_json(rn_report *report, const rpcnet_channel_stats *stats, b
     rn_json_number(&json, "handshakes", stats->handshakes_completed);
     rn_json_number(&json, "swap_count", report->swap_count);
     json_swaps(report, &json);
-    if (end_event(report, &json)) {
-        write_out(report, report->info, report->line.data, report->line.len);
-    }
-    rn_buffer_clear(&report->line);
+    write_event(report, &json, report->info);
 }
 
 static void summary_text(rn_report *report, const rpcnet_channel_stats *stats, bool interrupted) {
     for (size_t i = 0; i < report->swap_kept; i++) {
         const rn_report_swap *swap = &report->swaps[i];
-        fprintf(report->info,
-                "[swap] stream=%" PRIu64 " %s → %s reason=%s gap=%.1fms seq=%" PRIu64 " %s\n",
-                swap->stream, RN_TEXT_VALUE(rn_bytes_text(swap->from)),
-                RN_TEXT_VALUE(rn_bytes_text(swap->to)), rn_swap_reason_name(swap->reason),
-                milliseconds(swap->gap_ns), swap->sequence, swap->message);
+        write_text(report->info,
+                   "[swap] stream=%" PRIu64 " %s → %s reason=%s gap=%.1fms seq=%" PRIu64 " %s\n",
+                   swap->stream, RN_TEXT_VALUE(rn_bytes_text(swap->from)),
+                   RN_TEXT_VALUE(rn_bytes_text(swap->to)), rn_swap_reason_name(swap->reason),
+                   milliseconds(swap->gap_ns), swap->sequence, swap->message);
     }
     if (report->swap_count > report->swap_kept) {
-        fprintf(report->info, "[swap] and %" PRIu64 " more\n",
-                report->swap_count - report->swap_kept);
+        write_text(report->info, "[swap] and %" PRIu64 " more\n",
+                   report->swap_count - report->swap_kept);
     }
-    fprintf(report->info,
-            "[summary] tokens=%" PRIu64 " lost=%" PRIu64 " duplicated=%" PRIu64
-            " reordered=%" PRIu64 " swaps=%" PRIu64 " connections=%" PRIu64 " handshakes=%" PRIu64
-            " streams=%" PRIu64 " failed=%" PRIu64 "%s\n",
-            report->tokens, report->lost, report->duplicated, report->reordered, report->swap_count,
-            stats->connections_opened, stats->handshakes_completed, report->streams,
-            report->streams_failed, interrupted ? " interrupted" : "");
+    write_text(report->info,
+               "[summary] tokens=%" PRIu64 " lost=%" PRIu64 " duplicated=%" PRIu64
+               " reordered=%" PRIu64 " swaps=%" PRIu64 " connections=%" PRIu64
+               " handshakes=%" PRIu64 " streams=%" PRIu64 " failed=%" PRIu64 "%s\n",
+               report->tokens, report->lost, report->duplicated, report->reordered,
+               report->swap_count, stats->connections_opened, stats->handshakes_completed,
+               report->streams, report->streams_failed, interrupted ? " interrupted" : "");
 }
 
 void rn_report_summary(rn_report *report, const rpcnet_channel_stats *stats, bool interrupted) {
     if (report->print == RN_PRINT_TEXT && report->tokens > 0) {
-        add_lines(report, "\n", 1);
+        rn_output_add(report->out, "\n", 1);
     }
-    rn_report_flush(report);
+    rn_output_flush(report->out); /* above the summary, where both go to a terminal */
     if (report->print == RN_PRINT_JSON) {
         summary_json(report, stats, interrupted);
     } else {
         summary_text(report, stats, interrupted);
-    }
-    if (fflush(report->info) != 0 || ferror(report->info)) {
-        failed(report);
     }
 }

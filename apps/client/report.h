@@ -1,12 +1,11 @@
-/* report: what the client has seen, and how it is said on stdout. */
+/* report: what the client has seen, and how it is said. */
 #ifndef APPS_CLIENT_REPORT_H
 #define APPS_CLIENT_REPORT_H
-
-#include <stdio.h>
 
 #include "base/buffer.h"
 #include "base/env.h"
 #include "client/config.h"
+#include "client/output.h"
 #include "rpcnet/rpcnet.h"
 #include "swap/sentence.h"
 
@@ -24,11 +23,9 @@ typedef struct rn_report_swap {
 
 typedef struct rn_report {
     enum rn_client_print print;
-    FILE *out;         /* frames */
-    FILE *info;        /* the summary */
-    rn_buffer line;    /* a JSON object */
-    rn_buffer pending; /* whole lines that are still to be written */
-    int error;         /* errno: why an output takes no more; 0: all is well */
+    rn_output *out;  /* frames */
+    rn_output *info; /* the summary; may be the same */
+    rn_buffer line;  /* a JSON object */
     rn_report_swap *swaps;
     size_t swap_kept;
     size_t swap_capacity;
@@ -41,11 +38,9 @@ typedef struct rn_report {
     uint64_t streams_failed;
 } rn_report;
 
-void rn_report_init(rn_report *report, enum rn_client_print print, FILE *out, FILE *info);
-void rn_report_fini(rn_report *report); /* writes what is pending */
-/* Writes what is pending. Lines are written whole, so that log lines of standard error cannot come
- * in between when both go to one place. */
-void rn_report_flush(rn_report *report);
+/* The outputs are borrowed. Lines are added to them whole, and what fails is their error. */
+void rn_report_init(rn_report *report, enum rn_client_print print, rn_output *out, rn_output *info);
+void rn_report_fini(rn_report *report);
 
 /* Where a stream is served; texts of the peer are escaped here. */
 typedef struct rn_report_place {

@@ -41,7 +41,7 @@ static void take_swap(rn_client_stream *stream, const ConnectionSwap__Swap *swap
     }
     memcpy(record.to, worker, sizeof record.to);
     if (stream->last_ns > 0) {
-        record.gap_ns = rpcnet_now(client->program.env) - stream->last_ns;
+        record.gap_ns = rn_client_stream_clock(client) - stream->last_ns;
     }
     RN_INFO(client->program.log, client->program.target,
             "stream ended; requesting another worker err=StreamError(%s)",
@@ -83,7 +83,7 @@ static void log_disorder(const rn_client_stream *stream, uint64_t sequence,
 
 static void take_token(rn_client_stream *stream, const ConnectionSwap__Token *token) {
     rn_client *client = stream->client;
-    uint64_t now = rpcnet_now(client->program.env);
+    uint64_t now = rn_client_stream_clock(client);
     const char *text = token->text != NULL ? token->text : "";
     if (stream->swapping) {
         rn_report_swap *swap = rn_report_swap_at(&client->report, stream->swap);
@@ -136,7 +136,7 @@ static void on_message(rpcnet_call *call, const void *data, size_t len, void *us
         break; /* of a later version */
     }
     connection_swap__generate_response__free_unpacked(response, NULL);
-    rn_env_defer(client->program.env, &client->flush);
+    rn_client_write(client);
 }
 
 static void on_status(rpcnet_call *call, int code, const char *message,

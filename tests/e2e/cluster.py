@@ -24,6 +24,7 @@ import unittest
 WAIT_S = 60  # for one event
 F_SETPIPE_SZ = 1031  # fcntl.F_SETPIPE_SZ, from Python 3.10 on
 PIPE_BYTES = 1 << 20
+UNREAD_PIPE_BYTES = 4096
 SHOWN_LINES = 40  # of each process, when a test has failed
 PORTS_WAIT_S = 20  # for ports that a killed process has had
 
@@ -64,21 +65,34 @@ def clean_environment(extra=None):
 
 
 class Output:
-    """Lines of one stream of a process, as they come."""
+    """Lines of one stream of a process, as they come; `unread`: not before read()."""
 
-    def __init__(self, pipe, path, changed):
+    def __init__(self, pipe, path, changed, unread=False):
         self.lines = []
         self.ended = False
         self._changed = changed
         self._pipe = pipe
         # A log line waits 100 ms for its reader; we may be kept from reading for longer.
         try:
-            fcntl.fcntl(pipe, F_SETPIPE_SZ, PIPE_BYTES)
+            fcntl.fcntl(pipe, F_SETPIPE_SZ, UNREAD_PIPE_BYTES if unread else PIPE_BYTES)
         except PermissionError:
             pass  # more of them than an ordinary user may have
         self._path = path
-        self._thread = threading.Thread(target=self._read, daemon=True)
-        self._thread.start()
+        self._thread = None
+        if not unread:
+            self.read()
+
+    def read(self):
+        """Begins to read, if it has not begun."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._read, daemon=True)
+            self._thread.start()
+
+    def drop(self):
+        """Instead of reading: there is no reader any more."""
+        self._thread = threading.current_thread()
+        self._pipe.close()
+        self.ended = True
 
     def _read(self):
         with open(self._path, "ab") as log, self._pipe:
@@ -96,9 +110,11 @@ class Output:
 
 
 class Process:
-    """A program that runs. Its standard output is `out`, its log `err`."""
+    """A program that runs. Its standard output is `out`, its log `err`. `unread`: nobody reads its
+    standard output before out.read()."""
 
-    def __init__(self, folder, name, command, environment=None, cwd=None, stdin=False):
+    def __init__(self, folder, name, command, environment=None, cwd=None, stdin=False,
+                 unread=False):
         self.name = name
         self.command = [str(word) for word in command]
         self.changed = threading.Condition()
@@ -115,7 +131,7 @@ class Process:
             start_new_session=True,
         )
         self.pid = self._popen.pid
-        self.out = Output(self._popen.stdout, folder / (name + ".out"), self.changed)
+        self.out = Output(self._popen.stdout, folder / (name + ".out"), self.changed, unread)
         self.err = Output(self._popen.stderr, folder / (name + ".err"), self.changed)
         self._reaper = threading.Thread(target=self._reap, daemon=True)
         self._reaper.start()
@@ -208,6 +224,7 @@ class Process:
         except ProcessLookupError:
             pass
         self._reaper.join()
+        self.out.read()
         if self._popen.stdin:
             self._popen.stdin.close()
 

@@ -1,4 +1,4 @@
-"""A client that reads nothing: the tokens stop, not the director's memory grow."""
+"""A client that reads nothing, or that nobody reads: the tokens stop, not the director's memory grow."""
 
 import re
 import signal
@@ -18,7 +18,9 @@ FLAT_OUT = (*METRICS, "--token-interval", "0")
 STILL_TURNS = 100
 
 
-class SlowClient(DisturbedTest):
+class StandstillTest(DisturbedTest):
+    """What both share."""
+
     def resident(self):
         return self.metrics()["process_resident_memory_bytes"]
 
@@ -47,6 +49,8 @@ class SlowClient(DisturbedTest):
             self.assertLessEqual(grown, bound)
         self.assertLessEqual(self.metrics()["memory_used_bytes"], streams * JOURNAL)
 
+
+class SlowClient(StandstillTest):
     def test_a_stopped_client_goes_on_later(self):
         expected = self.reference(*REQUEST)
         self.start_director(*PATIENT, *FOREVER)
@@ -103,6 +107,112 @@ class SlowClient(DisturbedTest):
         for client in deaf:
             client.kill()
         self.cluster.director.kill()
+
+
+class UnreadClient(StandstillTest):
+    """A client whose standard output is a pipe that nobody reads: its streams wait, and it does not."""
+
+    UNWRITTEN = (r"^client: cannot write to standard output: its reader has not taken the last "
+                 r"[1-9]\d* bytes$")
+
+    def start(self, *options):
+        self.start_director(*PATIENT, *options)
+        self.worker = self.cluster.start_worker("worker-a", *CALM, *FLAT_OUT)
+        self.before = self.resident()
+
+    def start_unread(self, tokens, *options):
+        return self.cluster.start_client("--prompt", "the river", "--seed", "7", "--tokens",
+                                         str(tokens), *options, unread=True)
+
+    def start_held(self, tokens, *options):
+        """As much has come as comes while nobody reads."""
+        client = self.start_unread(tokens, *options)
+        relayed = self.wait_standstill(100, [self.worker])
+        self.assertIsNone(client.code)
+        return client, relayed
+
+    def test_goes_on_when_it_is_read(self):
+        tokens = 60000  # what it reads itself lies in one more window
+        expected = self.reference("--prompt", "the river", "--seed", "7", "--tokens", str(tokens))
+        self.start("--idle-timeout", "3s", "--keep-alive", "500ms")
+        client, relayed = self.start_held(tokens)
+        self.assertLess(relayed, tokens)
+        self.assert_bounded(self.before)
+        # Another one is served meanwhile, for more than twice the idle timeout.
+        beside = self.cluster.start_client("--tokens", "70", "--pace", "100ms")
+        self.assert_clean(beside, 70)
+        # The others wait in the director.
+        self.assertLess(client.err.text().count("received token"), relayed / 2)
+        client.out.read()
+        self.assert_clean(client, tokens)
+        self.assertEqual(client.text(), expected[0])
+        self.assertEqual(self.swaps_by_reason(), {})
+        self.cluster.end()
+
+    def test_its_end_waits_for_the_reader(self):
+        """All has come, and nothing but the output is left."""
+        self.start()
+        client = self.start_unread(1000)
+        client.wait_for(r"code=OK stream finished$")
+        self.wait_metrics(lambda now: now['connections_open{port="user"}'] == 0, "the end of the connection")
+        self.assertIsNone(client.code)
+        client.out.read()
+        self.assert_clean(client, 1000)
+
+    def test_its_deadline_is_kept(self):
+        self.start()
+        client = self.start_unread(0, "--timeout", "1s")
+        client.wait_for(r"code=DEADLINE_EXCEEDED .* stream failed$")
+        client.out.read()
+        self.assertEqual(client.wait(), 1)
+        self.assertEqual(client.summary()["streams_failed"], 1)
+        self.assertEqual(client.summary()["lost"], 0)
+
+    def wait_code(self, client):
+        """Its exit code, although its output has not been read."""
+        client.wait_until(lambda: client.code is not None, "end")
+        return client.code
+
+    def test_a_signal_ends_it(self):
+        self.start()
+        client, _ = self.start_held(0)
+        client.signal(signal.SIGINT)
+        self.cluster.director.wait_for(r"code=CANCELLED .* stream ended$")
+        self.assertEqual(self.wait_code(client), 1)
+        client.wait_for(self.UNWRITTEN)
+
+    def test_a_second_signal_ends_it_at_once(self):
+        """Also when nothing but the output is left."""
+        self.start()
+        held, _ = self.start_held(0)
+        over = self.start_unread(1000)
+        over.wait_for(r"code=OK stream finished$")
+        for client in (held, over):
+            client.signal(signal.SIGINT)
+            client.signal(signal.SIGTERM)
+            self.assertEqual(self.wait_code(client), 1)
+            client.wait_for(r"signal=15 ending at once$")
+            client.wait_for(self.UNWRITTEN)
+
+    def test_what_has_come_before_a_signal_is_written(self):
+        self.start()
+        client, _ = self.start_held(0)
+        client.signal(signal.SIGSTOP)  # so that the reader is there in time
+        client.signal(signal.SIGINT)
+        client.out.read()
+        client.signal(signal.SIGCONT)
+        self.assertEqual(client.wait(), 0)
+        summary = client.summary()
+        self.assertTrue(summary["interrupted"])
+        numbers = [e["sequence"] for e in client.events() if e["event"] == "token"]
+        self.assertEqual(numbers, list(range(1, summary["tokens"] + 1)))
+
+    def test_the_reader_goes_away(self):
+        self.start()
+        client, _ = self.start_held(0)
+        client.out.drop()
+        self.assertEqual(client.wait(), 1)
+        client.wait_for(r"^client: cannot write to standard output: Broken pipe$")
 
 
 if __name__ == "__main__":

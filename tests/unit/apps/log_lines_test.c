@@ -1,5 +1,6 @@
 /* Tests of what the programs log of others' texts: whatever those say, they are the value of one
  * key. */
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -7,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -32,7 +34,7 @@ typedef struct fixture {
     rn_link at;
     rn_client client;
     rn_client_stream stream;
-    FILE *out;
+    int null;
 } fixture;
 
 static uint64_t wall(void *user) {
@@ -65,8 +67,6 @@ static int setup(void **state) {
     rn_swap_stream_init(&f->relay.swap, &f->swap_config, &f->data.counters, NULL, 1);
     strcpy(f->at.worker.label, "worker-a");
     strcpy(f->at.worker.user_addr, "127.0.0.1:1");
-    f->out = fopen("/dev/null", "w");
-    assert_non_null(f->out);
     rn_client *client = &f->client;
     client->program.env = &f->env.env;
     client->program.log = f->log;
@@ -76,7 +76,9 @@ static int setup(void **state) {
     client->open = OPEN; /* it goes on when this one is over */
     client->streams = &f->stream;
     rn_deferred_init(&client->flush, no_flush, client);
-    rn_report_init(&client->report, RN_PRINT_LOG, f->out, f->out);
+    f->null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    assert_int_equal(rn_output_init(&client->out, NULL, f->null, NULL, NULL), RPCNET_OK);
+    rn_report_init(&client->report, RN_PRINT_LOG, &client->out, &client->out);
     f->stream.client = client;
     f->stream.number = 1;
     rn_sequence_init(&f->stream.sequence);
@@ -88,7 +90,8 @@ static int teardown(void **state) {
     fixture *f = *state;
     rn_deferred_cancel(&f->client.flush);
     rn_report_fini(&f->client.report);
-    fclose(f->out);
+    rn_output_fini(&f->client.out);
+    close(f->null);
     rn_swap_stream_fini(&f->relay.swap);
     fake_call_free(f->relay.client);
     fake_world_reset();
