@@ -313,7 +313,8 @@ static const rn_setting table[] = {
      .min = 100 * RN_MILLISECOND,
      .max = 3600 * RN_SECOND,
      .zero = "never",
-     .help = "How often a silent connection is kept alive.",
+     .help = "How often a silent connection is kept alive; at the latest after a third of its idle "
+             "timeout.",
      .offset = OFFSET(keep_alive_ns)},
     {.option = "drain-timeout",
      .variable = "CONNECTION_SWAP_DIRECTOR_DRAIN_TIMEOUT",

@@ -166,9 +166,11 @@ int rpcnet_call_send2(rpcnet_call *call, const void *head, size_t head_len, cons
 
 /* Sends one message that is read from `source` (copied; its `user` is not) while
  * rpcnet_call_is_sending, and no longer than until rpcnet_call_del. It counts as the message that a
- * call keeps; on_writable tells that it is out. A server's call that is deleted before is reset,
- * even if it was finished: the message would be cut. Errors as of rpcnet_call_send; in their case
- * the source is not read any more. */
+ * call keeps: on_writable follows when all of it was read. When the call ends before, or its peer
+ * wants no more of it, it is not read any more, and nothing tells so but the call's end, and
+ * RPCNET_ERR_CLOSED for the next message. A server's call that is deleted before is reset, even if
+ * it was finished: the message would be cut. Errors as of rpcnet_call_send; in their case the
+ * source is not read. */
 int rpcnet_call_send_source(rpcnet_call *call, const rpcnet_source *source);
 /* A message was taken and is not in the send ring yet, or not all of it. */
 bool rpcnet_call_is_sending(const rpcnet_call *call);
@@ -242,7 +244,9 @@ void rpcnet_call_abort(rpcnet_call *call, int code, const char *message);
 typedef struct rpcnet_limits {
     size_t struct_size;
     uint64_t idle_timeout_ns;         /* 30 s */
-    uint64_t keep_alive_ns;           /* 10 s; 0: none */
+    uint64_t keep_alive_ns;           /* 10 s; 0: none. At the latest after a third of the smaller
+                                         one of the two sides' idle timeouts, if that is
+                                         1 s or more */
     uint64_t handshake_timeout_ns;    /* 10 s */
     size_t send_ring_bytes;           /* of each stream: 256 KiB */
     uint64_t stream_window_bytes;     /* 256 KiB */

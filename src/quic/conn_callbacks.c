@@ -100,6 +100,7 @@ static int handshake_completed(ngtcp2_conn *quic, void *user) {
     (void)quic;
     conn->state = RN_CONN_ESTABLISHED;
     rn_conn_leave_handshake(conn);
+    rn_conn_update_keep_alive(conn); /* the peer's idle timeout is known now */
     endpoint->stats.handshakes_completed++;
     snprintf(conn->peer_identity, sizeof conn->peer_identity, "%s",
              rn_tls_session_peer_identity(conn->tls));

@@ -5,16 +5,36 @@
 #include "quic/conn_internal.h"
 #include "rpcnet/error.h"
 
+/* The smaller of the two sides' timeouts (RFC 9000, section 10.1); UINT64_MAX: none. */
+static uint64_t idle_timeout(const rn_conn *conn) {
+    const ngtcp2_transport_params *peer = ngtcp2_conn_get_remote_transport_params(conn->quic);
+    uint64_t ours = conn->endpoint->config.limits.idle_timeout_ns;
+    uint64_t theirs = peer != NULL ? peer->max_idle_timeout : 0;
+    ours = ours > 0 ? ours : UINT64_MAX;
+    return theirs > 0 && theirs < ours ? theirs : ours;
+}
+
+/* Whoever keeps a connection alive does so in time, with a packet to lose: the peer's idle timeout
+ * may be shorter than what was set here. But no peer makes us send all the time. */
 void rn_conn_update_keep_alive(rn_conn *conn) {
+    enum { KEEP_ALIVES_IN_IDLE_TIMEOUT = 3 };
+    const uint64_t shortest_idle_timeout = RN_SECOND;
     const rn_quic_limits *limits = &conn->endpoint->config.limits;
+    if (conn->quic == NULL) {
+        return;
+    }
     uint64_t timeout = limits->keep_alive_ns > 0 ? limits->keep_alive_ns : UINT64_MAX;
     if (conn->streams_waiting > 0 && limits->keep_alive_waiting_ns > 0 &&
         limits->keep_alive_waiting_ns < timeout) {
         timeout = limits->keep_alive_waiting_ns;
     }
-    if (conn->quic != NULL) {
-        ngtcp2_conn_set_keep_alive_timeout(conn->quic, timeout);
+    if (timeout != UINT64_MAX) {
+        uint64_t idle = idle_timeout(conn);
+        idle = idle > shortest_idle_timeout ? idle : shortest_idle_timeout;
+        timeout = timeout < idle / KEEP_ALIVES_IN_IDLE_TIMEOUT ? timeout
+                                                               : idle / KEEP_ALIVES_IN_IDLE_TIMEOUT;
     }
+    ngtcp2_conn_set_keep_alive_timeout(conn->quic, timeout);
 }
 
 /* Bits of a stream id: who opened it, and which kind it is (RFC 9000, section 2.1). */

@@ -508,6 +508,31 @@ static void keep_alive_holds_a_silent_connection(void **state) {
     end(&w);
 }
 
+/* The peer's idle timeout may be shorter than our keep-alive; and what is not to be kept alive is
+ * not.
+ */
+static void keep_alive_knows_the_peers_idle_timeout(void **state) {
+    (void)state;
+    for (unsigned alive = 0; alive <= 1; alive++) {
+        world w;
+        rn_sim_link link = {.latency_ns = 5 * RN_MILLISECOND, .loss = 0.1};
+        rn_quic_limits limits = RN_QUIC_LIMITS_DEFAULT;
+        begin(&w, 22, &link);
+        limits.idle_timeout_ns = RN_SECOND;
+        limits.keep_alive_ns = 0;
+        start_server(&w, &limits);
+        rn_echo_client_options options = client_options(&w, 1, 10);
+        options.limits.keep_alive_ns = alive * 10 * RN_SECOND;
+        options.limits.keep_alive_waiting_ns = 0;
+        assert_int_equal(rn_echo_client_start(&w.client, w.client_env, RN_TEST_CERTS, &options),
+                         RPCNET_OK);
+        check_echo(&w);
+        rn_sim_run_for(w.sim, 20 * RN_SECOND);
+        assert_int_equal(w.client.closed, !alive);
+        end(&w);
+    }
+}
+
 static void a_restarted_server_resets(void **state) {
     (void)state;
     world w;
@@ -753,6 +778,7 @@ int main(void) {
         cmocka_unit_test(a_draining_connection_takes_no_place),
         cmocka_unit_test(silence_ends_a_connection),
         cmocka_unit_test(keep_alive_holds_a_silent_connection),
+        cmocka_unit_test(keep_alive_knows_the_peers_idle_timeout),
         cmocka_unit_test(a_restarted_server_resets),
         cmocka_unit_test(a_restart_is_learnt_from_small_packets),
         cmocka_unit_test(the_handshake_times_out),

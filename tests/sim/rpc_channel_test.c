@@ -380,6 +380,7 @@ static void test_paused_server_and_idle_timeout(void **state) {
     world *w = world_new(60);
     w->channel_limits.idle_timeout_ns = 2 * RN_SECOND;
     w->channel_limits.keep_alive_ns = 0;
+    w->server_limits.keep_alive_ns = 0;
     world_serve(w);
     world_connect(w);
     run_ms(w, 1900);
