@@ -146,6 +146,7 @@ void rn_rpc_call_start(rpcnet_call *call, rn_rpc_port *port, rn_h3_session *sess
         rv = send_kept(call);
     }
     if (rv != RPCNET_OK) {
+        call->starved = rv == RPCNET_ERR_MEMORY;
         rn_rpc_call_fail(call, failure_of(rv), rpcnet_strerror(rv));
     } else if (call->want_writable && !call->half_closed && rn_call_kept(call->inner) == 0 &&
                call->callbacks != NULL && call->callbacks->on_writable != NULL) {

@@ -80,8 +80,9 @@ struct rpcnet_call {
     unsigned depth; /* functions of this call that call its user */
     bool server;
     bool deleted;
-    bool over;   /* its user knows how it ended, or has ended it */
-    bool closed; /* on_closed was called */
+    bool over;    /* its user knows how it ended, or has ended it */
+    bool closed;  /* on_closed was called */
+    bool starved; /* there was no memory to begin it; see rpcnet_call_is_starved */
     uint64_t deadline;
     rn_timer *timer; /* NULL: without a deadline */
     rn_call_options options;

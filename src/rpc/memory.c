@@ -39,7 +39,7 @@ size_t rpcnet_call_memory(const rpcnet_call *call) {
 }
 
 bool rpcnet_call_is_starved(const rpcnet_call *call) {
-    return call->inner != NULL && rn_call_is_starved(call->inner);
+    return call->starved || (call->inner != NULL && rn_call_is_starved(call->inner));
 }
 
 void rpcnet_call_abort(rpcnet_call *call, int code, const char *message) {

@@ -27,19 +27,9 @@ static size_t capacity_max(const rn_records *records) {
     return records->limit + records->limit / 2;
 }
 
-/* New memory for the live bytes and `size` more. */
-static int move_to_larger(rn_records *records, size_t size) {
+/* The live bytes go to new memory. */
+static int move_to(rn_records *records, size_t capacity) {
     size_t live = records->end - records->start;
-    size_t most = capacity_max(records);
-    bool doubles = records->start > 0 || records->capacity < SMALL_MAX;
-    size_t more = doubles ? records->capacity : records->capacity / 4;
-    size_t capacity = records->capacity + more < most ? records->capacity + more : most;
-    if (capacity < CAPACITY_FIRST) {
-        capacity = CAPACITY_FIRST < most ? CAPACITY_FIRST : most;
-    }
-    if (capacity < live + size) {
-        capacity = live + size;
-    }
     uint8_t *data = malloc(capacity);
     if (data == NULL) {
         return RPCNET_ERR_MEMORY;
@@ -54,6 +44,21 @@ static int move_to_larger(rn_records *records, size_t size) {
     records->start = 0;
     records->end = live;
     return RPCNET_OK;
+}
+
+static int move_to_larger(rn_records *records, size_t size) {
+    size_t live = records->end - records->start;
+    size_t most = capacity_max(records);
+    bool doubles = records->start > 0 || records->capacity < SMALL_MAX;
+    size_t more = doubles ? records->capacity : records->capacity / 4;
+    size_t capacity = records->capacity + more < most ? records->capacity + more : most;
+    if (capacity < CAPACITY_FIRST) {
+        capacity = CAPACITY_FIRST < most ? CAPACITY_FIRST : most;
+    }
+    if (capacity < live + size) {
+        capacity = live + size;
+    }
+    return move_to(records, capacity);
 }
 
 static int make_room(rn_records *records, size_t size) {
@@ -114,6 +119,15 @@ void rn_records_release(rn_records *records) {
     rn_budget_move(records->budget, records->capacity, 0);
     records->data = NULL;
     records->capacity = records->start = records->end = records->count = records->cost = 0;
+}
+
+void rn_records_shrink(rn_records *records) {
+    size_t live = records->end - records->start;
+    if (live == 0) {
+        rn_records_release(records);
+    } else if (records->capacity > CAPACITY_FIRST && live < records->capacity / 2) {
+        (void)move_to(records, live > CAPACITY_FIRST ? live : CAPACITY_FIRST);
+    }
 }
 
 rn_repeated rn_records_list(const rn_records *records) {

@@ -41,6 +41,8 @@ int rn_records_append(rn_records *records, rn_bytes payload);
 void rn_records_cut(rn_records *records,
                     size_t count);            /* the first ones; count <= records->count */
 void rn_records_release(rn_records *records); /* empty, and no memory held */
+/* Gives memory back that is more than twice what the messages need, if there is some to move to. */
+void rn_records_shrink(rn_records *records);
 
 /* All messages, in order; valid until the queue changes. */
 rn_repeated rn_records_list(const rn_records *records);

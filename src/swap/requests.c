@@ -19,6 +19,27 @@ void rn_requests_fini(rn_requests *requests) {
     }
 }
 
+/* What is given up holds what waits, and no more memory than for that. */
+static void drop_sent(rn_requests *requests, uint64_t sent) {
+    rn_records_cut(&requests->records, (size_t)sent);
+    rn_records_shrink(&requests->records);
+}
+
+static void give_up(rn_requests *requests) {
+    rn_records *records = &requests->records;
+    requests->given_up = true;
+    drop_sent(requests, requests->sent);
+    requests->sent_bytes = 0;
+    /* An Assignment that is being read may be of all that was kept. */
+    records->limit = records->cost + requests->queue_limit;
+}
+
+void rn_requests_give_up(rn_requests *requests) {
+    if (!requests->given_up && requests->count > 0) {
+        give_up(requests);
+    }
+}
+
 int rn_requests_append(rn_requests *requests, rn_bytes payload) {
     if (requests->given_up) {
         return RPCNET_ERR_STATE;
@@ -27,8 +48,7 @@ int rn_requests_append(rn_requests *requests, rn_bytes payload) {
     if (rv == RPCNET_OK) {
         requests->count++;
     } else {
-        requests->given_up = true;
-        rn_requests_give_up(requests);
+        give_up(requests);
     }
     return rv;
 }
@@ -38,22 +58,6 @@ int rn_requests_queue(rn_requests *requests, rn_bytes payload) {
     int rv = rn_records_append(&requests->records, payload);
     requests->count += rv == RPCNET_OK;
     return rv;
-}
-
-void rn_requests_give_up(rn_requests *requests) {
-    rn_records *records = &requests->records;
-    requests->given_up = requests->given_up || requests->count > 0;
-    if (!rn_requests_waiting(requests)) {
-        rn_records_release(records);
-    } else {
-        rn_records_cut(records, (size_t)requests->sent);
-    }
-    requests->sent_bytes = 0;
-    if (requests->given_up) {
-        /* What waits may be more already: then nothing more is taken for now. */
-        records->limit =
-            requests->queue_limit > records->cost ? requests->queue_limit : records->cost;
-    }
 }
 
 void rn_requests_restart(rn_requests *requests) {
@@ -66,7 +70,7 @@ void rn_requests_note_assigned(rn_requests *requests, uint64_t messages, size_t 
     assert(requests->sent == 0 && messages <= requests->count);
     requests->sent = messages;
     if (requests->given_up) {
-        rn_records_cut(&requests->records, (size_t)messages);
+        drop_sent(requests, messages);
     } else {
         requests->sent_bytes = len;
     }
@@ -94,17 +98,18 @@ void rn_requests_note_sent(rn_requests *requests) {
     (void)any;
     requests->sent++;
     if (requests->given_up) {
-        rn_records_cut(&requests->records, 1);
+        drop_sent(requests, 1);
     } else {
         requests->sent_bytes += before - list.run.len;
     }
 }
 
 void rn_requests_drop_waiting(rn_requests *requests) {
-    requests->sent_bytes = rn_records_list(&requests->records).run.len;
+    uint64_t waits = requests->count - requests->sent;
     requests->sent = requests->count;
     if (requests->given_up) {
-        rn_records_release(&requests->records);
-        requests->sent_bytes = 0;
+        drop_sent(requests, waits);
+    } else {
+        requests->sent_bytes = rn_records_list(&requests->records).run.len;
     }
 }

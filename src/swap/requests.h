@@ -13,8 +13,9 @@
 #include "swap/records.h"
 
 enum {
-    RN_REQUESTS_LIMIT = 4 << 20,      /* default: payload + RN_RECORD_OVERHEAD a message */
-    RN_REQUESTS_QUEUE_LIMIT = 8 << 20 /* the same, of what waits when the store is given up */
+    RN_REQUESTS_LIMIT = 4 << 20, /* default: payload + RN_RECORD_OVERHEAD a message */
+    /* The same, of what waits once the store is given up, beyond what waited then. */
+    RN_REQUESTS_QUEUE_LIMIT = 8 << 20
 };
 
 typedef struct rn_requests {

@@ -202,9 +202,22 @@ rn_swap_action rn_swap_stream_tick(rn_swap_stream *stream, uint64_t now_ns) {
     return action;
 }
 
-static void end_exhausted(rn_swap_stream *stream, rn_swap_action *action, const char *why,
-                          size_t limit) {
-    rn_sentence_format(stream->end_text, sizeof stream->end_text, "%s (%zu bytes)", why, limit);
+/* There is no place for a message of the client: `result` says why. */
+static void end_exhausted(rn_swap_stream *stream, rn_swap_action *action, int result) {
+    if (result == RPCNET_ERR_MEMORY) {
+        rn_sentence_format(stream->end_text, sizeof stream->end_text,
+                           "out of memory for a message of the client");
+    } else if (rn_swap_stream_live(stream)) {
+        rn_sentence_format(stream->end_text, sizeof stream->end_text,
+                           "the worker is slow, and more waits for it than is kept (%zu bytes)",
+                           stream->config->queue_limit);
+        stream->counters->queues_full++;
+    } else {
+        rn_sentence_format(stream->end_text, sizeof stream->end_text,
+                           "no worker has the stream, and the request is more than is kept (%zu "
+                           "bytes)",
+                           stream->config->requests_limit);
+    }
     rn_swap_stream_end(stream, action, RN_SWAP_CODE_RESOURCE_EXHAUSTED,
                        &stream->counters->ended_exhausted);
 }
@@ -225,20 +238,15 @@ rn_swap_action rn_swap_stream_client_message(rn_swap_stream *stream, rn_bytes pa
         stream->counters->requests_given_up++;
         action.given_up = true;
     }
-    if (rn_swap_stream_live(stream)) {
-        if (rv != RPCNET_OK && rn_requests_queue(&stream->requests, payload) != RPCNET_OK) {
-            stream->counters->queues_full++;
-            end_exhausted(stream, &action, "the worker is slow, and more waits for it than is kept",
-                          stream->config->queue_limit);
-            return action;
-        }
+    if (rv != RPCNET_OK && rn_swap_stream_live(stream)) {
+        rv = rn_requests_queue(&stream->requests, payload);
+    }
+    if (rv != RPCNET_OK) {
+        end_exhausted(stream, &action, rv);
+    } else if (rn_swap_stream_live(stream)) {
         action.kind = RN_SWAP_FORWARD;
         action.sequence = stream->requests.count;
         action.payload = payload;
-    } else if (rv != RPCNET_OK) {
-        end_exhausted(stream, &action,
-                      "no worker has the stream, and the request is more than is kept",
-                      stream->config->requests_limit);
     }
     return action;
 }
@@ -293,38 +301,30 @@ rn_swap_action rn_swap_stream_expire(rn_swap_stream *stream) {
     return action;
 }
 
-/* False: there is nothing to give up. */
+/* Nothing is lost with a journal of which nothing was delivered. */
 static bool give_up_journal(rn_swap_stream *stream) {
-    if (!rn_journal_resumable(&stream->journal)) {
-        return false;
-    }
     rn_journal_give_up(&stream->journal);
-    if (rn_journal_resumable(&stream->journal)) {
-        return false; /* nothing was delivered yet */
-    }
-    stream->counters->journals_given_up++;
-    return true;
+    bool lost = !rn_journal_resumable(&stream->journal);
+    stream->counters->journals_given_up += lost;
+    return lost;
 }
 
 static bool give_up_requests(rn_swap_stream *stream) {
-    if (!rn_requests_replayable(&stream->requests)) {
-        return false;
-    }
+    bool kept = rn_requests_replayable(&stream->requests);
     rn_requests_give_up(&stream->requests);
-    if (rn_requests_replayable(&stream->requests)) {
-        return false; /* there is none yet */
-    }
-    stream->counters->requests_given_up++;
-    return true;
+    bool lost = kept && !rn_requests_replayable(&stream->requests);
+    stream->counters->requests_given_up += lost;
+    return lost;
 }
 
 rn_swap_action rn_swap_stream_give_up(rn_swap_stream *stream) {
     rn_swap_action action = {0};
-    if (stream->state == RN_SWAP_DONE || (!give_up_journal(stream) && !give_up_requests(stream))) {
+    if (stream->state == RN_SWAP_DONE) {
         return action;
     }
-    action.given_up = true;
-    if (!rn_swap_stream_live(stream)) {
+    action.given_up = rn_journal_memory(&stream->journal) > 0 ? give_up_journal(stream)
+                                                              : give_up_requests(stream);
+    if (action.given_up && !rn_swap_stream_live(stream)) {
         rn_sentence_format(stream->end_text, sizeof stream->end_text,
                            "memory is short and no worker has the stream");
         rn_swap_stream_end(stream, &action, RN_SWAP_CODE_UNAVAILABLE,

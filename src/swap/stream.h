@@ -247,8 +247,8 @@ uint64_t rn_swap_stream_next_deadline(const rn_swap_stream *stream);
  * for a worker; CHOOSE when a new round begins. */
 rn_swap_action rn_swap_stream_tick(rn_swap_stream *stream, uint64_t now_ns);
 
-/* Memory is short: gives up the journal or, when that is given up or empty, the client's messages.
- * END when the stream has no worker just now. */
+/* Memory is short: gives up the journal or, when that holds nothing, the client's messages. END
+ * when the stream cannot go on and has no worker just now. */
 rn_swap_action rn_swap_stream_give_up(rn_swap_stream *stream);
 
 /* Could the stream go to another worker now? */

@@ -102,7 +102,7 @@ class Flood(DisturbedTest):
     def test_large_requests_move_together(self):
         """Their memory is nearly the limit; a move takes no more of it."""
         memory = 16 * MIB
-        self.director = self.start_director(*PATIENT, *PARKED, "--memory-max", str(memory))
+        self.director = self.start_director(*PATIENT, "--memory-max", str(memory))
         first = self.cluster.start_worker("worker-a", *CALM, "--token-interval", "20ms")
         chats = [self.start_chat((120, "the river "), fill=3 * MIB // 2) for _ in range(8)]
         for chat in chats:

@@ -72,7 +72,7 @@ static void test_a_client_sends_what_it_holds(void **state) {
         run_ms(w, 1);
         assert_int_equal(rpcnet_call_is_sending(at.call), at.writables == 0);
         peak = used(memory) > peak ? used(memory) : peak;
-        if (first.asks == 5) {
+        if (first.asks > 1 && at.writables == 0) {
             assert_int_equal(rpcnet_call_send(at.call, "x", 1), RPCNET_ERR_AGAIN);
         }
     }

@@ -99,6 +99,10 @@ static void on_message(rpcnet_call *call, const void *data, size_t len, void *us
     if (!rn_relay_handle(relay, rn_swap_stream_client_message(&relay->swap, payload))) {
         return;
     }
+    rn_relay_hold_client(relay);
+}
+
+void rn_relay_hold_client(rn_relay *relay) {
     if (!relay->held && rn_relay_up_waits(relay)) {
         relay->held = true;
         rpcnet_call_hold(relay->client, true);

@@ -8,7 +8,8 @@
 
 /* Sets the callbacks of the client's call. */
 void rn_relay_listen(rn_relay *relay);
-/* Nothing of the client's waits for its worker any more. */
+/* The client waits as long as something of its waits for the worker. */
+void rn_relay_hold_client(rn_relay *relay);
 void rn_relay_let_client_go_on(rn_relay *relay);
 /* Deferred: the worker's call ended without Done. */
 void rn_relay_call_lost(void *user);
@@ -20,8 +21,9 @@ void rn_relay_up_reset(rn_relay *relay); /* the worker is left */
 int rn_relay_send_assignment(rn_relay *relay, const rn_assignment_call *call);
 /* Sends what waits, as far as there is room now; the worker's on_writable calls for more. */
 void rn_relay_send_up(rn_relay *relay);
-bool rn_relay_up_waits(const rn_relay *relay);    /* something of the client's does */
-bool rn_relay_is_assigned(const rn_relay *relay); /* the whole Assignment is on its way */
+bool rn_relay_up_waits(const rn_relay *relay); /* something of the client's does */
+/* The Assignment is on its way and not whole: journal and requests have to stay. */
+bool rn_relay_reads_assignment(const rn_relay *relay);
 
 /* ---- relay_log.c: the lines that docs/connection-swapping.md promises ---- */
 /* Looks at the first message for what the log shows of it. */

@@ -111,21 +111,16 @@ static int send_next(rn_relay *relay) {
     return result;
 }
 
-/* CLOSED: the worker reads no more. It has ended the stream, perhaps, and its last frames are still
- * on the way; or the call is over, which on_status tells. */
-static void note_closed(rn_relay *relay) {
-    relay->up.closed = true;
-    relay->up.half_close = false;
-    rn_requests_drop_waiting(&relay->swap.requests);
-}
-
 void rn_relay_send_up(rn_relay *relay) {
     int result = RPCNET_OK;
     while (result == RPCNET_OK && relay->worker != NULL && !relay->up.closed) {
         result = send_next(relay);
     }
-    if (result == RPCNET_ERR_CLOSED) {
-        note_closed(relay);
+    /* CLOSED: the worker reads no more. It has ended the stream, perhaps, and its last frames are
+     * still on the way; or the call is over, which on_status tells. */
+    relay->up.closed |= result == RPCNET_ERR_CLOSED;
+    if (relay->up.closed) {
+        rn_requests_drop_waiting(&relay->swap.requests);
     } else if (result != RPCNET_OK && result != RPCNET_ERR_AGAIN) {
         /* Memory is short: this attempt cannot go on. */
         relay->call_code = RPCNET_GRPC_UNAVAILABLE;
@@ -155,16 +150,17 @@ bool rn_relay_up_waits(const rn_relay *relay) {
            (rn_requests_waiting(&relay->swap.requests) || relay->up.half_close);
 }
 
-bool rn_relay_is_assigned(const rn_relay *relay) {
-    return relay->up.reading != RN_UPLINK_ASSIGNMENT || !rpcnet_call_is_sending(relay->worker);
+bool rn_relay_reads_assignment(const rn_relay *relay) {
+    return relay->up.reading == RN_UPLINK_ASSIGNMENT && rpcnet_call_is_sending(relay->worker);
 }
 
 void rn_relay_memory(const rn_relay *relay, size_t *spare, size_t *needed) {
     size_t journal = rn_journal_memory(&relay->swap.journal);
     size_t requests = rn_requests_memory(&relay->swap.requests);
-    bool reads_journal = relay->up.reading == RN_UPLINK_ASSIGNMENT;
-    bool reads_requests = reads_journal || rn_relay_up_waits(relay);
-    *spare = (reads_journal ? 0 : journal) + (reads_requests ? 0 : requests);
+    bool needs_journal = rn_relay_reads_assignment(relay);
+    bool needs_requests =
+        needs_journal || rn_relay_up_waits(relay) || !rn_requests_replayable(&relay->swap.requests);
+    *spare = (needs_journal ? 0 : journal) + (needs_requests ? 0 : requests);
     *needed = sizeof *relay + relay->metadata.capacity + rn_outbox_memory(&relay->down) +
               relay->up.assignment.head.capacity + journal + requests - *spare;
 }

@@ -55,7 +55,7 @@ static const char *parse_frame(const rn_relay *relay, rn_worker_frame *frame, rn
     if (frame->kind == RN_WORKER_MESSAGE && frame->message.payload.len > RN_RELAY_MESSAGE_MAX) {
         return "it sent a message of more than 4 MiB";
     }
-    if (serves(frame) && !rn_relay_is_assigned(relay)) {
+    if (serves(frame) && rn_relay_reads_assignment(relay)) {
         return "it served the stream before it had its assignment";
     }
     return NULL;
@@ -180,6 +180,7 @@ static rn_swap_action assign(rn_relay *relay, rn_link *link) {
         relay->swap.requests.count > 0 || relay->swap.requests.half_closed ? now : RN_NEVER;
     rn_log_assigning(relay, link);
     int result = start_call(relay, link);
+    rn_relay_hold_client(relay);
     relay->at = link;
     rn_link_attach(link, relay);
     if (relay->moved && relay->asked_ns != RN_NEVER) {

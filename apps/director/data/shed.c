@@ -35,6 +35,13 @@ static void find_largest(const rn_data *data, holding *spare, holding *needed) {
     }
 }
 
+/* False: that freed nothing. */
+static bool give_up(rn_data *data, rn_relay *relay) {
+    size_t before = data->budget.used;
+    (void)rn_relay_handle(relay, rn_swap_stream_give_up(&relay->swap));
+    return data->budget.used < before;
+}
+
 static void shed_largest(rn_data *data) {
     holding spare;
     holding needed;
@@ -42,9 +49,12 @@ static void shed_largest(rn_data *data) {
     size_t live = spare.bytes > needed.bytes ? spare.bytes : needed.bytes;
     if (data->server != NULL && rpcnet_server_shed(data->server, live + 1) > 0) {
         data->hit.others_shed++;
-    } else if (spare.relay != NULL && spare.bytes >= needed.bytes) {
-        (void)rn_relay_handle(spare.relay, rn_swap_stream_give_up(&spare.relay->swap));
-    } else if (needed.relay != NULL) {
+        return;
+    }
+    if (spare.relay != NULL && spare.bytes >= needed.bytes && give_up(data, spare.relay)) {
+        return;
+    }
+    if (needed.relay != NULL) {
         data->hit.streams_shed++;
         rn_relay_abort(needed.relay,
                        "the memory for streams is used up, and this one holds most of it "

@@ -84,7 +84,8 @@ static void check_memory(const rn_watch *watch, const rn_relay *relay) {
     }
     size_t down = relay->down.bytes.len;
     size_t up = relay->swap.requests.records.cost;
-    size_t up_max = relay->swap.requests.given_up ? config->queue_limit : config->requests_limit;
+    size_t up_max =
+        config->requests_limit + (relay->swap.requests.given_up ? config->queue_limit : 0);
     if (down > relay->data->options.queue_max || up > up_max) {
         rn_violate(watch->verdict, "bound", "a relay keeps %zu bytes down and %zu up", down, up);
     }

@@ -160,6 +160,24 @@ static inline void worker_is_done(const fixture *f, rn_bytes message) {
     worker_says(f, &(rn_worker_frame){.kind = RN_WORKER_DONE, .done = {.message = message}});
 }
 
+/* The fake counts all that it ever got as a call's memory; a real one has it acknowledged. */
+static inline void all_is_acknowledged(fixture *f) {
+    for (rn_list *link = f->data.relays.next; link != &f->data.relays; link = link->next) {
+        rn_relay *relay = RN_CONTAINER_OF(link, rn_relay, link);
+        if (relay->worker != NULL) {
+            rn_buffer_fini(&relay->worker->bytes);
+        }
+        rn_buffer_fini(&relay->client->bytes);
+    }
+}
+
+static inline void restart_with(fixture *f, size_t requests, size_t queue) {
+    rn_data_stop(&f->data);
+    f->options.swap.requests_limit = requests;
+    f->options.swap.queue_limit = queue;
+    start(f);
+}
+
 /* A stream that flows from its first worker, with one message of the client. */
 static inline void flow(fixture *f) {
     call(f);

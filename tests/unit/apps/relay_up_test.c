@@ -107,9 +107,8 @@ static void test_nothing_lies_in_memory_twice(void **state) {
     assert_true(f->data.budget.used < used + SLACK);
     rpcnet_call *worker = worker_of(f);
     fake_call_read_on(worker, 1);
-    assert_false(f->client->held);
-    client_says(f, 4);
     assert_true(f->client->held);
+    client_says(f, 4);
     assert_true(f->data.budget.used < used + MIB / 4 + SLACK);
     client_ends_its_request(f);
     fake_call_read_on(worker, MIB);
@@ -189,9 +188,7 @@ static void test_a_worker_that_refuses_early(void **state) {
 /* What is given up waits in the same place, and goes when the worker has it. */
 static void test_a_request_that_is_not_kept(void **state) {
     fixture *f = *state;
-    rn_data_stop(&f->data);
-    f->options.swap.requests_limit = 1000;
-    start(f);
+    restart_with(f, 1000, (size_t)8 * MIB);
     flow(f);
     rpcnet_call *worker = worker_of(f);
     worker->source_room = 0;
@@ -220,15 +217,128 @@ static void test_what_is_read_is_not_given_up(void **state) {
     assert_int_equal(f->data.hit.streams_shed, 1);
 }
 
+static size_t shed_to(fixture *f, size_t limit) {
+    all_is_acknowledged(f);
+    f->data.budget.limit = limit;
+    rn_data_shed(&f->data);
+    return f->data.budget.used;
+}
+
+/* What counts as spare goes when it is given up: else shedding would stop at it. */
+static void test_what_is_given_up_is_free(void **state) {
+    enum { OLD = 12 };
+    fixture *f = *state;
+    rpcnet_call *old[OLD];
+    restart_with(f, 50000, (size_t)8 * MIB);
+    for (size_t i = 0; i < OLD; i++) {
+        call(f);
+        old[i] = f->client;
+        client_says(f, 40000);
+        fake_env_advance(&f->env, 0);
+    }
+    call(f);
+    client_says(f, 10);
+    fake_env_advance(&f->env, 0);
+    client_says(f, 50000); /* more than is kept */
+    client_says(f, 50000);
+    size_t limit = f->data.budget.used / 2;
+    assert_true(shed_to(f, limit) <= limit);
+    assert_int_equal(f->data.hit.streams_shed, 0);
+    assert_true(f->data.relays_count > OLD);
+    rn_data_stop(&f->data);
+    for (size_t i = 0; i < OLD; i++) {
+        fake_call_free(old[i]);
+    }
+    start(f);
+}
+
+/* A worker that reads no more: what the client says is for the next one, if there can be one. */
+static void test_nothing_waits_for_who_reads_no_more(void **state) {
+    for (size_t kept = 0; kept <= 1; kept++) {
+        fixture *f = *state;
+        restart_with(f, kept * 4 * MIB + 1000, (size_t)8 * MIB);
+        flow(f);
+        worker_of(f)->send_error = RPCNET_ERR_CLOSED;
+        for (size_t i = 0; i < (kept == 1 ? 2 : 12); i++) {
+            client_says(f, MIB);
+            assert_false(f->client->held);
+        }
+        assert_int_equal(f->data.budget.used > MIB, kept);
+        assert_true(shed_to(f, MIB / 2) < MIB / 2);
+        worker_is_done(f, rn_bytes_of(NULL, 0));
+        assert_int_equal(f->client->code, 0);
+        teardown(state);
+        setup(state);
+    }
+}
+
+/* As much may wait as QUEUE_MAX says, beside the Assignment that is being read. */
+static void test_the_assignment_is_no_queue(void **state) {
+    fixture *f = *state;
+    fake_world_get()->reads_slowly = true;
+    call(f);
+    client_says(f, (size_t)4 * MIB - 100);
+    fake_env_advance(&f->env, 0);
+    fake_call_read_on(worker_of(f), 1000);
+    assert_true(f->client->held);
+    client_says(f, (size_t)4 * MIB);
+    client_says(f, (size_t)4 * MIB - 100);
+    assert_false(f->client->finished);
+    assert_int_equal(f->data.counters.requests_given_up, 1);
+    client_says(f, 100);
+    assert_int_equal(f->client->code, RPCNET_GRPC_RESOURCE_EXHAUSTED);
+    assert_int_equal(f->data.counters.queues_full, 1);
+}
+
+/* A few bytes that wait hold a few bytes. */
+static void test_little_waits_in_little_memory(void **state) {
+    fixture *f = *state;
+    flow(f);
+    client_says(f, (size_t)4 * MIB - 1000);
+    worker_of(f)->source_room = 0;
+    client_says(f, 100);
+    size_t before = rn_requests_memory(&relay_of(f)->swap.requests);
+    client_says(f, 2000);
+    assert_int_equal(f->data.counters.requests_given_up, 1);
+    assert_true(before > (size_t)4 * MIB - 1000);
+    assert_true(rn_requests_memory(&relay_of(f)->swap.requests) < 8000);
+    fake_call_read_on(worker_of(f), SIZE_MAX);
+    assert_int_equal(last_frame(f).client_message.sequence, 4);
+    assert_int_equal(rn_requests_memory(&relay_of(f)->swap.requests), 0);
+}
+
+/* A checkpoint of nothing is given up without harm, and alone. */
+static void test_a_checkpoint_of_nothing_goes_first(void **state) {
+    static const uint8_t bytes[100000];
+    fixture *f = *state;
+    flow(f);
+    worker_says(f, &(rn_worker_frame){.kind = RN_WORKER_CHECKPOINT,
+                                      .checkpoint = {0, rn_bytes_of(bytes, sizeof bytes)}});
+    size_t limit = f->data.budget.used - 1000;
+    assert_true(shed_to(f, limit) <= limit);
+    assert_int_equal(f->data.counters.requests_given_up + f->data.counters.journals_given_up, 0);
+    assert_true(rn_swap_stream_resumable(&relay_of(f)->swap));
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_what_a_worker_may_be_sent),          TEST(test_a_slow_worker),
-        TEST(test_a_worker_that_goes_holds_nobody),    TEST(test_memory_is_short_for_a_worker),
-        TEST(test_a_worker_that_reads_no_more),        TEST(test_nothing_lies_in_memory_twice),
-        TEST(test_acks_and_credit_wait_for_a_message), TEST(test_a_worker_that_serves_too_early),
-        TEST(test_a_worker_that_refuses_early),        TEST(test_a_request_that_is_not_kept),
+        TEST(test_what_a_worker_may_be_sent),
+        TEST(test_a_slow_worker),
+        TEST(test_a_worker_that_goes_holds_nobody),
+        TEST(test_memory_is_short_for_a_worker),
+        TEST(test_a_worker_that_reads_no_more),
+        TEST(test_nothing_lies_in_memory_twice),
+        TEST(test_acks_and_credit_wait_for_a_message),
+        TEST(test_a_worker_that_serves_too_early),
+        TEST(test_a_worker_that_refuses_early),
+        TEST(test_a_request_that_is_not_kept),
         TEST(test_what_is_read_is_not_given_up),
+        TEST(test_what_is_given_up_is_free),
+        TEST(test_nothing_waits_for_who_reads_no_more),
+        TEST(test_the_assignment_is_no_queue),
+        TEST(test_little_waits_in_little_memory),
+        TEST(test_a_checkpoint_of_nothing_goes_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

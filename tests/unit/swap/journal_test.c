@@ -403,7 +403,7 @@ static void given_up_requests_keep_what_waits(void **state) {
     uint8_t memory[LIMIT];
     rn_budget budget = {.limit = SIZE_MAX};
     rn_requests requests;
-    rn_requests_init(&requests, LIMIT, (size_t)2 * LIMIT, &budget);
+    rn_requests_init(&requests, LIMIT, LIMIT, &budget);
     put(&requests, "a");
     rn_requests_restart(&requests);
     size_t len = rn_requests_messages(&requests).run.len;
@@ -417,11 +417,9 @@ static void given_up_requests_keep_what_waits(void **state) {
     assert_int_equal(requests.records.count, 2);
     next_is(&requests, "b");
     assert_int_equal(requests.records.count, 1);
-    assert_int_equal(rn_requests_queue(&requests, rn_bytes_of(memory, LIMIT)), RPCNET_OK);
-    assert_int_equal(rn_requests_queue(&requests, rn_bytes_of(NULL, 0)), RPCNET_ERR_LIMIT);
-    rn_requests_note_sent(&requests);
     rn_requests_note_sent(&requests);
     assert_false(rn_requests_waiting(&requests));
+    assert_int_equal(budget.used, 0);
     assert_int_equal(rn_requests_queue(&requests, rn_bytes_text("c")), RPCNET_OK);
     rn_requests_drop_waiting(&requests);
     assert_false(rn_requests_waiting(&requests));
@@ -430,6 +428,29 @@ static void given_up_requests_keep_what_waits(void **state) {
     next_is(&requests, "d");
     rn_requests_fini(&requests);
     assert_int_equal(budget.used, 0);
+}
+
+/* As much may wait as the queue's limit says, beyond what waited when the store was given up. */
+static void the_queue_has_its_limit(void **state) {
+    (void)state;
+    enum { QUEUE = 3000, WAITED = 2 + 2 * RN_RECORD_OVERHEAD };
+    uint8_t memory[QUEUE + WAITED];
+    for (size_t len = QUEUE - RN_RECORD_OVERHEAD - 1; len <= QUEUE - RN_RECORD_OVERHEAD + 1;
+         len++) {
+        rn_requests requests;
+        rn_requests_init(&requests, LIMIT, QUEUE, NULL);
+        put(&requests, "a");
+        put(&requests, "b");
+        rn_requests_give_up(&requests);
+        rn_requests_give_up(&requests);
+        bool fits = len <= QUEUE - RN_RECORD_OVERHEAD;
+        assert_int_equal(rn_requests_queue(&requests, filled(memory, len, 1)),
+                         fits ? RPCNET_OK : RPCNET_ERR_LIMIT);
+        assert_int_equal(requests.count, 2 + fits);
+        next_is(&requests, "a");
+        next_is(&requests, "b");
+        rn_requests_fini(&requests);
+    }
 }
 
 int main(void) {
@@ -448,6 +469,7 @@ int main(void) {
         cmocka_unit_test(requests_keep_their_order),
         cmocka_unit_test(requests_wait_for_their_worker),
         cmocka_unit_test(given_up_requests_keep_what_waits),
+        cmocka_unit_test(the_queue_has_its_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
