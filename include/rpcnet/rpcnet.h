@@ -112,7 +112,8 @@ typedef struct rpcnet_call_callbacks {
      * malformed message, or one that its end has cut). At most once. */
     void (*on_cancelled)(rpcnet_call *call, int code, void *user);
     /* rpcnet_call_send takes messages again, after RPCNET_ERR_AGAIN or after it had to keep a
-     * part of one. */
+     * part of one. Client: or the server wants no more of them (rpcnet_call_is_stopped); the last
+     * ones may not have reached it. */
     void (*on_writable)(rpcnet_call *call, void *user);
     /* The stream is gone; only rpcnet_call_del is of use now. */
     void (*on_closed)(rpcnet_call *call, void *user);
@@ -166,14 +167,16 @@ int rpcnet_call_send2(rpcnet_call *call, const void *head, size_t head_len, cons
 
 /* Sends one message that is read from `source` (copied; its `user` is not) while
  * rpcnet_call_is_sending, and no longer than until rpcnet_call_del. It counts as the message that a
- * call keeps: on_writable follows when all of it was read. When the call ends before, or its peer
- * wants no more of it, it is not read any more, and nothing tells so but the call's end, and
- * RPCNET_ERR_CLOSED for the next message. A server's call that is deleted before is reset, even if
- * it was finished: the message would be cut. Errors as of rpcnet_call_send; in their case the
+ * call keeps: on_writable follows when all of it was read, or when the peer wants no more of it
+ * (rpcnet_call_is_stopped). A server's call that is deleted before is reset, even if it was
+ * finished: the message would be cut. Errors as of rpcnet_call_send; in their case the
  * source is not read. */
 int rpcnet_call_send_source(rpcnet_call *call, const rpcnet_source *source);
 /* A message was taken and is not in the send ring yet, or not all of it. */
 bool rpcnet_call_is_sending(const rpcnet_call *call);
+/* Nothing can be sent any more: the call is over, or its peer wants no more messages of it. The
+ * peer's own may still come. */
+bool rpcnet_call_is_stopped(const rpcnet_call *call);
 
 /* Payload bytes that one send takes now into the send ring: its room, less framing. 0 while
  * rpcnet_call_is_sending, and while a client's call waits for a stream. */

@@ -44,7 +44,8 @@ typedef struct rn_call_handler {
      * connection was lost; DEADLINE_EXCEEDED: rn_call_expire; RESOURCE_EXHAUSTED, UNIMPLEMENTED,
      * INTERNAL: the client's message was not acceptable, and has been answered so. */
     void (*cancelled)(rn_call *call, enum rpcnet_grpc_code code, void *user);
-    /* rn_call_send had returned RPCNET_ERR_AGAIN, or had to keep a part, and all is in the ring. */
+    /* rn_call_send had returned RPCNET_ERR_AGAIN, or had to keep a part, and all is in the ring;
+     * or, on the client, the peer wants no more: rn_call_is_stopped. */
     void (*writable)(rn_call *call, void *user);
     /* Last callback: the stream is gone. */
     void (*closed)(rn_call *call, void *user);
@@ -102,6 +103,8 @@ int rn_call_send_source(rn_call *call, const rpcnet_source *source);
 size_t rn_call_kept(const rn_call *call);
 /* Bytes of a message of which rn_call_send keeps nothing now. */
 size_t rn_call_room(const rn_call *call);
+/* Nothing can be sent any more: rn_call_send returns RPCNET_ERR_CLOSED. */
+bool rn_call_is_stopped(const rn_call *call);
 /* Bytes of memory that the call holds: ring, kept message, half-received message, metadata. */
 size_t rn_call_memory(const rn_call *call);
 /* It has ended with RESOURCE_EXHAUSTED because there was no memory for a message that came, or for

@@ -175,8 +175,17 @@ void rn_call_client_end(rn_call *call) {
     deliver(call, &status, &call->result.metadata);
 }
 
+static uint64_t stream_now(const rn_h3_stream *stream) {
+    return rn_conn_now(rn_h3_session_conn(rn_h3_stream_session(stream)));
+}
+
 void rn_call_client_reset(rn_call *call, uint64_t code) {
     char text[TEXT_MAX];
+    if (code == RN_H3_REQUEST_CANCELLED && call->deadline <= stream_now(call->stream)) {
+        /* The server's clock was first to say so. */
+        rn_call_client_fail(call, RPCNET_GRPC_DEADLINE_EXCEEDED, "the deadline has passed");
+        return;
+    }
     (void)snprintf(text, sizeof text, "the stream was reset with HTTP/3 code 0x%" PRIx64, code);
     rn_call_client_fail(call, rn_status_of_h3(code), text);
 }

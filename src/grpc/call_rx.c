@@ -122,6 +122,16 @@ static void on_reset(rn_h3_stream *stream, uint64_t code, void *user) {
     rn_call_leave(call);
 }
 
+static void tell_writable(rn_call *call) {
+    if (call->over || !call->want_writable || rn_call_kept(call) > 0) {
+        return;
+    }
+    call->want_writable = false;
+    if (!call->end_wanted && call->handler != NULL && call->handler->writable != NULL) {
+        call->handler->writable(call, call->user);
+    }
+}
+
 /* The peer wants nothing more of us. To a client that says nothing about its answer, which is
  * awaited; to a server it is the end. */
 static void on_stopped(rn_h3_stream *stream, uint64_t code, void *user) {
@@ -133,6 +143,8 @@ static void on_stopped(rn_h3_stream *stream, uint64_t code, void *user) {
     if (!call->over && call->server) {
         rn_call_server_cancel(call, RPCNET_GRPC_CANCELLED, NULL);
     }
+    call->want_writable = true; /* what was sent before may be lost, too */
+    tell_writable(call);
     rn_call_leave(call);
 }
 
@@ -141,12 +153,7 @@ static void on_room(rn_h3_stream *stream, void *user) {
     (void)stream;
     rn_call_enter(call);
     rn_call_flush(call);
-    if (!call->over && call->want_writable && rn_call_is_idle(call)) {
-        call->want_writable = false;
-        if (!call->end_wanted && call->handler != NULL && call->handler->writable != NULL) {
-            call->handler->writable(call, call->user);
-        }
-    }
+    tell_writable(call);
     rn_call_leave(call);
 }
 

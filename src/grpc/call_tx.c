@@ -20,6 +20,10 @@ static int check_sendable(const rn_call *call) {
                                                                       : RPCNET_OK;
 }
 
+bool rn_call_is_stopped(const rn_call *call) {
+    return check_sendable(call) == RPCNET_ERR_CLOSED;
+}
+
 /* ---- messages ---- */
 
 static void add_initial(rn_wire *wire) {
@@ -112,9 +116,10 @@ int rn_call_send(rn_call *call, const rn_bytes *pieces, size_t count) {
     rn_frame_prefix(prefix, (uint32_t)len);
     framed[0] = rn_bytes_of(prefix, sizeof prefix);
     size_t total = len + sizeof prefix;
-    if (total > rn_h3_room(call->stream)) {
+    size_t room = rn_h3_room(call->stream);
+    if (total > room) {
         /* Before anything is sent: a message must not stay half. */
-        rv = rn_buffer_reserve(&call->kept, total);
+        rv = rn_buffer_reserve(&call->kept, room < RN_H3_SEND_PART_MIN ? total : total - room);
         if (rv != RPCNET_OK) {
             return rv;
         }

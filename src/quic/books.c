@@ -206,6 +206,13 @@ static bool is_send_only(const rn_books *books, uint64_t stream_id) {
     return (stream_id & 3) == (books->server ? 3 : 2);
 }
 
+/* Of those that there is no place for the stream learns when it next sends. */
+static void note_stop(rn_books *books, const rn_frame *frame) {
+    if (books->stops_count < RN_BOOKS_STOPS_MAX) {
+        books->stops[books->stops_count++] = (int64_t)frame->id;
+    }
+}
+
 void rn_books_received(rn_books *books, uint64_t packet_number, const uint8_t *payload, size_t len,
                        rn_books_delivered *delivered, void *user) {
     const uint8_t *cursor = payload;
@@ -229,6 +236,9 @@ void rn_books_received(rn_books *books, uint64_t packet_number, const uint8_t *p
             break;
         case RN_FRAME_RESET_STREAM:
             books->wrong_reset |= is_send_only(books, frame.id);
+            break;
+        case RN_FRAME_STOP_SENDING:
+            note_stop(books, &frame);
             break;
         case RN_FRAME_PATH_CHALLENGE:
             books->challenged = true;

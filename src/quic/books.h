@@ -23,7 +23,8 @@ enum {
     RN_BOOKS_RANGES_MAX = 64,   /* ranges of received packet numbers; the oldest are let go */
     RN_BOOKS_PEER_IDS_MAX = 16, /* active ids of the peer (we allow 8 at once) */
     RN_BOOKS_HANDSHAKE_DONE_MAX = 8,
-    RN_BOOKS_PIECES_MAX = 256 /* out-of-order pieces of a connection */
+    RN_BOOKS_PIECES_MAX = 256, /* out-of-order pieces of a connection */
+    RN_BOOKS_STOPS_MAX = 16    /* STOP_SENDING frames of a datagram that are told at once */
 };
 
 typedef struct rn_packet_range {
@@ -72,7 +73,9 @@ typedef struct rn_books {
     bool unacknowledged_input; /* ack-eliciting packets came in since the last ACK we sent */
     bool server;               /* whose books these are: set by who knows, after rn_books_init */
     bool wrong_reset;          /* the peer has reset a stream on which we alone send */
-    bool challenged;           /* a PATH_CHALLENGE came in; whoever answers to it clears this */
+    int64_t stops[RN_BOOKS_STOPS_MAX]; /* ids from STOP_SENDING frames that came; */
+    size_t stops_count;                /* whoever tells the streams clears this */
+    bool challenged; /* a PATH_CHALLENGE came in; whoever answers to it clears this */
 } rn_books;
 
 /* How far a stream has been delivered: the offset of its next byte. False: no such stream. */

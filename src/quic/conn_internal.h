@@ -179,6 +179,9 @@ void rn_conn_update_keep_alive(rn_conn *conn);
 /* The result of ngtcp2_conn_shutdown_stream*. ngtcp2 does not try again what it had no memory for,
  * and the peer would wait for ever: then the connection has to end. */
 void rn_conn_note_shutdown(rn_conn *conn, int result);
+/* The peer wants no more of the stream; and: the datagram that was read said so of some. */
+void rn_stream_note_stop(rn_stream *stream);
+void rn_conn_note_stops(rn_conn *conn);
 /* Bytes have been delivered: may a stop that waits be carried out? */
 void rn_stream_stop_in_turn(rn_stream *stream);
 /* Is the packet better received later, as if it had been lost? See conn_stop.c. */

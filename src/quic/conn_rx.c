@@ -49,6 +49,7 @@ void rn_conn_receive(rn_conn *conn, const rn_datagram *datagram) {
         return;
     }
     rn_books_settle(&conn->books, rn_conn_delivered, conn);
+    rn_conn_note_stops(conn);
     rn_conn_path_received(conn, datagram);
     if (conn->books.challenged) {
         accompany_response(conn);

@@ -88,6 +88,33 @@ void rn_conn_release_resets(rn_conn *conn) {
     }
 }
 
+/* ---- the peer's STOP_SENDING ----
+ *
+ * ngtcp2 does not tell that one came: it resets our direction by itself (RFC 9000, section 3.5),
+ * and takes no more bytes. The books have seen it. */
+
+void rn_stream_note_stop(rn_stream *stream) {
+    rn_conn *conn = stream->conn;
+    rn_stream_close_write(stream);
+    if (conn->handler.stream_stop_sending != NULL && !conn->close_asked) {
+        conn->handler.stream_stop_sending(conn, stream, 0, conn->user);
+    }
+}
+
+void rn_conn_note_stops(rn_conn *conn) {
+    rn_books *books = &conn->books;
+    for (size_t i = 0; i < books->stops_count; i++) {
+        uint64_t key = (uint64_t)books->stops[i];
+        rn_stream *stream = rn_map_get(conn->streams_by_id, rn_map_number(&key));
+        if (stream != NULL && may_send(stream) && !stream->write_closed && !stream->finish_sent) {
+            rn_stream_note_stop(stream);
+        }
+    }
+    books->stops_count = 0;
+}
+
+/* ---- what comes behind our own ---- */
+
 static rn_stream *stopped_stream(const rn_conn *conn, const rn_frame *frame) {
     if (frame->type != RN_FRAME_STREAM || frame->len == 0) {
         return NULL;

@@ -38,16 +38,6 @@ static void note_sent(rn_stream *stream, size_t taken, bool fin) {
     }
 }
 
-/* ngtcp2 does not tell that a STOP_SENDING came: it resets our direction by itself (RFC 9000,
- * section 3.5), and takes no more bytes. A stream that has none to send does not hear of it. */
-static void note_stopped(rn_stream *stream) {
-    rn_conn *conn = stream->conn;
-    rn_stream_close_write(stream);
-    if (conn->handler.stream_stop_sending != NULL && !conn->close_asked) {
-        conn->handler.stream_stop_sending(conn, stream, 0, conn->user);
-    }
-}
-
 /* Fills one packet. Returns its length, 0 when nothing may be sent now, or a negative error. */
 static ngtcp2_ssize write_packet(rn_conn *conn, ngtcp2_path *path, ngtcp2_pkt_info *info,
                                  uint8_t *out, size_t capacity) {
@@ -86,7 +76,7 @@ static ngtcp2_ssize write_packet(rn_conn *conn, ngtcp2_path *path, ngtcp2_pkt_in
             continue;
         case NGTCP2_ERR_STREAM_SHUT_WR:
         case NGTCP2_ERR_STREAM_NOT_FOUND:
-            note_stopped(stream);
+            rn_stream_note_stop(stream);
             continue;
         default:
             return len;

@@ -192,6 +192,11 @@ bool rpcnet_call_is_sending(const rpcnet_call *call) {
     return call->inner != NULL ? rn_call_kept(call->inner) > 0 : call->has_kept;
 }
 
+bool rpcnet_call_is_stopped(const rpcnet_call *call) {
+    return call->inner != NULL ? rn_call_is_stopped(call->inner)
+                               : call->server || call->over || call->failed;
+}
+
 size_t rpcnet_call_room(const rpcnet_call *call) {
     return call->inner != NULL ? rn_call_room(call->inner) : 0;
 }

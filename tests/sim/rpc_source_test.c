@@ -1,4 +1,5 @@
 /* Messages that are read while they are sent: whole and in order, and not in memory twice. */
+#include "rpc/internal.h"
 #include "sim/rpc_world.h"
 
 enum { LONG = 1000000, RING = 65536, ACCOUNT_SLACK = 16384 };
@@ -203,6 +204,40 @@ static void test_a_client_that_gives_up(void **state) {
     }
 }
 
+/* A server that wants no more of a message, and goes on with its own: who sends it learns so. */
+static void test_a_server_that_wants_no_more(void **state) {
+    (void)state;
+    world *w = world_new(95);
+    w->channel_limits.send_ring_bytes = RING;
+    w->serve_held = true;
+    world_serve(w);
+    world_connect(w);
+    probe at = {0};
+    holder h = hold(0, LONG);
+    call_to(w, &at, "/t/Sink");
+    assert_false(rpcnet_call_is_stopped(at.call)); /* it waits for a stream */
+    assert_int_equal(send_held(at.call, &h), RPCNET_OK);
+    run_ms(w, 500);
+    assert_true(rpcnet_call_is_sending(at.call) && !rpcnet_call_is_stopped(at.call));
+    rn_h3_stop_receiving(rn_call_stream(w->served[0].call->inner), RN_H3_REQUEST_REJECTED);
+    run_ms(w, 100);
+    assert_int_equal(at.writables, 1);
+    assert_true(rpcnet_call_is_stopped(at.call) && !rpcnet_call_is_sending(at.call));
+    assert_int_equal(send_held(at.call, &h), RPCNET_ERR_CLOSED);
+    unsigned asks = h.asks;
+    assert_int_equal(rpcnet_call_send(w->served[0].call, "still here", 10), RPCNET_OK);
+    run_ms(w, 100);
+    assert_int_equal(at.messages, 1);
+    assert_int_equal(rpcnet_call_finish(w->served[0].call, RPCNET_GRPC_OK, "so far", NULL),
+                     RPCNET_OK);
+    run_until_over(w, &at);
+    assert_string_equal(at.text, "so far");
+    assert_true(rpcnet_call_is_stopped(at.call));
+    assert_int_equal(h.asks, asks);
+    probe_del(&at);
+    world_del(w);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_client_sends_what_it_holds),
@@ -210,6 +245,7 @@ int main(void) {
         cmocka_unit_test(test_a_server_finishes_behind_it),
         cmocka_unit_test(test_a_holder_that_goes),
         cmocka_unit_test(test_a_client_that_gives_up),
+        cmocka_unit_test(test_a_server_that_wants_no_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -151,6 +151,24 @@ static void deadlines(void **state) {
     pair_del(p);
 }
 
+/* A reset of the server's is the deadline's if that has passed: the server may be the first to see.
+ */
+static void a_reset_at_the_deadline(void **state) {
+    (void)state;
+    for (uint64_t late = 0; late <= 1; late++) {
+        pair *p = pair_new(NULL);
+        rn_call_start start = START_DEFAULT;
+        start.deadline = 5 * RN_SECOND;
+        ear *c = open_call_with(p, &start);
+        pair_run(p);
+        fake_conn_set_now(fake_link_client(p->link), 5 * RN_SECOND - 1 + late);
+        cancel(&p->served[0]);
+        pair_run(p);
+        expect_status(c, late == 1 ? RPCNET_GRPC_DEADLINE_EXCEEDED : RPCNET_GRPC_CANCELLED);
+        pair_del(p);
+    }
+}
+
 /* ---- limits ---- */
 
 static void message_limits(void **state) {
@@ -415,6 +433,7 @@ int main(void) {
         cmocka_unit_test(the_server_gives_up),
         cmocka_unit_test(cancelled_before_it_left),
         cmocka_unit_test(deadlines),
+        cmocka_unit_test(a_reset_at_the_deadline),
         cmocka_unit_test(message_limits),
         cmocka_unit_test(the_default_limit),
         cmocka_unit_test(trailers_that_are_too_large),
