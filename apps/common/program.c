@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -168,9 +169,19 @@ bool rn_program_start_on(rn_program *program, const rn_program_spec *spec, void 
     return program->settings.action == RN_SETTINGS_RUN;
 }
 
+/* What is large goes back to the system when it is freed. glibc raises this threshold with each
+ * large block, and would keep the memory of a burst in the holes of its heap. */
+static void give_memory_back(void) {
+#ifdef M_MMAP_THRESHOLD
+    enum { LARGE = 128 << 10 };
+    (void)mallopt(M_MMAP_THRESHOLD, LARGE);
+#endif
+}
+
 bool rn_program_start(rn_program *program, const rn_program_spec *spec, void *values, int argc,
                       char *argv[], char *envp[]) {
     open_standard_descriptors();
+    give_memory_back();
     signal(SIGXFSZ, SIG_IGN); /* a log at its size limit is as good as a full disk */
     init(program, spec, values);
     if (show_documentation(program, argc, argv) ||

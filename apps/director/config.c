@@ -75,8 +75,9 @@ static const rn_setting table[] = {
      .min = 10 * RN_MILLISECOND,
      .max = 3600 * RN_SECOND,
      .help =
-         "A worker that has not answered an assignment for so long has stalled: the stream goes "
-         "to another one. Counts from the client's first message or half close.",
+         "A worker that has not answered an assignment for so long has stalled, and so has one "
+         "that reads no more and says nothing for so long: the stream goes to another one. Counts "
+         "from the client's first message or half close.",
      .offset = OFFSET(assign_timeout_ns)},
     {.option = "max-attempts",
      .variable = "CONNECTION_SWAP_MAX_ATTEMPTS",

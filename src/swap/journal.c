@@ -27,9 +27,17 @@ void rn_journal_fini(rn_journal *journal) {
     }
 }
 
+/* A long message would be in memory twice, and the account is over already. */
+static bool is_too_much(const rn_journal *journal, rn_bytes payload) {
+    const rn_budget *budget = journal->records.budget;
+    return payload.len > RN_JOURNAL_SMALL && budget != NULL && rn_budget_over(budget);
+}
+
 int rn_journal_append(rn_journal *journal, rn_bytes payload) {
     int rv = RPCNET_ERR_STATE;
-    if (!journal->given_up) {
+    if (!journal->given_up && is_too_much(journal, payload)) {
+        rv = RPCNET_ERR_MEMORY;
+    } else if (!journal->given_up) {
         rv = rn_records_append(&journal->records, payload);
     }
     journal->next++;

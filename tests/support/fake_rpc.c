@@ -269,6 +269,19 @@ bool rpcnet_call_is_sending(const rpcnet_call *call) {
     return call->sending;
 }
 
+bool rpcnet_call_is_stopped(const rpcnet_call *call) {
+    return call->send_error == RPCNET_ERR_CLOSED;
+}
+
+void fake_call_stop(rpcnet_call *call) {
+    bool waits = call->sending || call->room == 0;
+    call->sending = false;
+    call->send_error = RPCNET_ERR_CLOSED;
+    if (waits) {
+        call->callbacks->on_writable(call, call->user);
+    }
+}
+
 void fake_call_read_on(rpcnet_call *call, size_t len) {
     assert(call->sending && !call->deleted);
     call->source_room = len;

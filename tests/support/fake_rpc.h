@@ -54,6 +54,7 @@ rpcnet_call *fake_call_new(const char *identity); /* of a server */
 void fake_call_free(rpcnet_call *call);
 rn_bytes fake_call_message(const rpcnet_call *call, size_t index);
 void fake_call_give_room(rpcnet_call *call, size_t room); /* and calls on_writable */
+void fake_call_stop(rpcnet_call *call);                   /* its peer wants no more messages */
 /* Reads so many bytes more of the source; calls on_writable when that was all of it. */
 void fake_call_read_on(rpcnet_call *call, size_t len);
 

@@ -140,8 +140,10 @@ typedef struct rn_uplink {
     size_t prefix_len;
     uint64_t ack; /* to be sent; 0: none */
     uint64_t credit;
-    bool half_close; /* to be sent, behind the messages */
-    bool closed;     /* the worker reads no more */
+    bool half_close;    /* to be sent, behind the messages */
+    bool assigned;      /* the worker can have the whole Assignment */
+    bool closed;        /* it reads no more, */
+    uint64_t closed_ns; /* since then, or since it said something behind it */
 } rn_uplink;
 
 typedef struct rn_relay {

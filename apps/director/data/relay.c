@@ -29,6 +29,12 @@ static uint64_t assign_deadline(const rn_relay *relay) {
                : RN_NEVER;
 }
 
+/* A worker that reads no more gets no credit, and owes the end of the stream. */
+static uint64_t end_deadline(const rn_relay *relay) {
+    return relay->up.closed ? relay->up.closed_ns + relay->data->options.assign_timeout_ns
+                            : RN_NEVER;
+}
+
 /* Streams of a worker that is given time are given as much: it is not one of them that stands
  * still, it is all. */
 static uint64_t stall_deadline(const rn_relay *relay) {
@@ -45,7 +51,7 @@ static void on_timer(void *user) {
     uint64_t now = rn_env_now(relay->data->env);
     relay->timer_deadline = RN_NEVER;
     bool stalled = rn_swap_stream_live(&relay->swap) && now >= stall_deadline(relay);
-    if (stalled || now >= assign_deadline(relay)) {
+    if (stalled || now >= assign_deadline(relay) || now >= end_deadline(relay)) {
         rn_relay_lost(relay, RN_SWAP_STALLED);
         return;
     }
@@ -59,6 +65,8 @@ void rn_relay_schedule(rn_relay *relay) {
         deadline = pace < deadline ? pace : deadline;
         uint64_t first = assign_deadline(relay);
         deadline = first < deadline ? first : deadline;
+        uint64_t last = end_deadline(relay);
+        deadline = last < deadline ? last : deadline;
     }
     if (deadline != relay->timer_deadline) {
         relay->timer_deadline = deadline;

@@ -22,8 +22,6 @@ int rn_relay_send_assignment(rn_relay *relay, const rn_assignment_call *call);
 /* Sends what waits, as far as there is room now; the worker's on_writable calls for more. */
 void rn_relay_send_up(rn_relay *relay);
 bool rn_relay_up_waits(const rn_relay *relay); /* something of the client's does */
-/* The Assignment is on its way and not whole: journal and requests have to stay. */
-bool rn_relay_reads_assignment(const rn_relay *relay);
 
 /* ---- relay_log.c: the lines that docs/connection-swapping.md promises ---- */
 /* Looks at the first message for what the log shows of it. */

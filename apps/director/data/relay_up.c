@@ -48,6 +48,19 @@ static size_t read_message(void *user, size_t offset, rpcnet_piece out[RPCNET_SO
     return count;
 }
 
+/* Nothing can be sent to the worker any more. It has ended the stream, perhaps, and its last frames
+ * are still on the way; or the call is over, which on_status tells. */
+static void close_up(rn_relay *relay) {
+    rn_uplink *up = &relay->up;
+    up->reading = RN_UPLINK_IDLE;
+    rn_assignment_end(&up->assignment);
+    rn_requests_drop_waiting(&relay->swap.requests);
+    if (!up->closed) {
+        up->closed = true;
+        up->closed_ns = rn_env_now(relay->data->env);
+    }
+}
+
 /* All of it was read. */
 static void note_read(rn_relay *relay) {
     rn_uplink *up = &relay->up;
@@ -55,6 +68,7 @@ static void note_read(rn_relay *relay) {
     if (up->reading == RN_UPLINK_ASSIGNMENT) {
         rn_requests_note_assigned(requests, up->assignment.messages, up->assignment.messages_len);
         rn_assignment_end(&up->assignment);
+        up->assigned = true;
     } else if (up->reading == RN_UPLINK_MESSAGE) {
         rn_requests_note_sent(requests);
     }
@@ -92,6 +106,9 @@ static int send_next(rn_relay *relay) {
     rn_uplink *up = &relay->up;
     uint8_t frame[RN_FRAME_PREFIX_MAX];
     int result = RPCNET_ERR_AGAIN;
+    if (rpcnet_call_is_stopped(relay->worker)) {
+        return RPCNET_ERR_CLOSED;
+    }
     if (rpcnet_call_is_sending(relay->worker)) {
         return RPCNET_ERR_AGAIN; /* on_writable follows */
     }
@@ -116,11 +133,8 @@ void rn_relay_send_up(rn_relay *relay) {
     while (result == RPCNET_OK && relay->worker != NULL && !relay->up.closed) {
         result = send_next(relay);
     }
-    /* CLOSED: the worker reads no more. It has ended the stream, perhaps, and its last frames are
-     * still on the way; or the call is over, which on_status tells. */
-    relay->up.closed |= result == RPCNET_ERR_CLOSED;
-    if (relay->up.closed) {
-        rn_requests_drop_waiting(&relay->swap.requests);
+    if (relay->up.closed || result == RPCNET_ERR_CLOSED) {
+        close_up(relay);
     } else if (result != RPCNET_OK && result != RPCNET_ERR_AGAIN) {
         /* Memory is short: this attempt cannot go on. */
         relay->call_code = RPCNET_GRPC_UNAVAILABLE;
@@ -150,14 +164,11 @@ bool rn_relay_up_waits(const rn_relay *relay) {
            (rn_requests_waiting(&relay->swap.requests) || relay->up.half_close);
 }
 
-bool rn_relay_reads_assignment(const rn_relay *relay) {
-    return relay->up.reading == RN_UPLINK_ASSIGNMENT && rpcnet_call_is_sending(relay->worker);
-}
-
 void rn_relay_memory(const rn_relay *relay, size_t *spare, size_t *needed) {
     size_t journal = rn_journal_memory(&relay->swap.journal);
     size_t requests = rn_requests_memory(&relay->swap.requests);
-    bool needs_journal = rn_relay_reads_assignment(relay);
+    bool needs_journal =
+        relay->up.reading == RN_UPLINK_ASSIGNMENT && rpcnet_call_is_sending(relay->worker);
     bool needs_requests =
         needs_journal || rn_relay_up_waits(relay) || !rn_requests_replayable(&relay->swap.requests);
     *spare = (needs_journal ? 0 : journal) + (needs_requests ? 0 : requests);

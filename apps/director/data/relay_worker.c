@@ -41,10 +41,10 @@ void rn_relay_drop_worker(rn_relay *relay) {
     rn_relay_let_client_go_on(relay);
 }
 
-/* It may refuse a stream, or end, before it has read all of the Assignment; but not serve it. */
+/* Before it has read all of the Assignment it may refuse the stream or fail; but not serve it. */
 static bool serves(const rn_worker_frame *frame) {
-    return frame->kind == RN_WORKER_MESSAGE || frame->kind == RN_WORKER_EVENT ||
-           frame->kind == RN_WORKER_CHECKPOINT;
+    return frame->kind != RN_WORKER_NONE && frame->kind != RN_WORKER_REFUSED &&
+           frame->kind != RN_WORKER_FAILURE;
 }
 
 /* What the state machine cannot see; NULL: nothing. */
@@ -55,7 +55,7 @@ static const char *parse_frame(const rn_relay *relay, rn_worker_frame *frame, rn
     if (frame->kind == RN_WORKER_MESSAGE && frame->message.payload.len > RN_RELAY_MESSAGE_MAX) {
         return "it sent a message of more than 4 MiB";
     }
-    if (serves(frame) && rn_relay_reads_assignment(relay)) {
+    if (serves(frame) && !relay->up.assigned) {
         return "it served the stream before it had its assignment";
     }
     return NULL;
@@ -68,6 +68,7 @@ static void on_frame(rpcnet_call *call, const void *bytes, size_t len, void *use
     (void)call;
     const char *fault = parse_frame(relay, &frame, rn_bytes_of(bytes, len));
     if (fault == NULL) {
+        relay->up.closed_ns = now;
         rn_link_heard(relay->at, relay);
         (void)rn_relay_handle(relay, rn_swap_stream_frame(&relay->swap, now, relay->pair, &frame));
     } else {

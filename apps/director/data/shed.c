@@ -7,6 +7,7 @@ enum { SMALL = 64 << 10 }; /* bytes that any stream may come to hold, if only fo
 typedef struct holding {
     rn_relay *relay;
     size_t bytes;
+    size_t spare; /* that it could give up */
 } holding;
 
 static size_t calls_memory(const rn_relay *relay) {
@@ -16,10 +17,10 @@ static size_t calls_memory(const rn_relay *relay) {
 
 /* Relays come in the order of their age: of small ones, which are all alike here, the youngest
  * goes, so that newcomers do not push out who is there. */
-static void compare(holding *most, rn_relay *relay, size_t bytes) {
+static void compare(holding *most, rn_relay *relay, size_t bytes, size_t spare) {
     bool both_small = bytes <= SMALL && most->bytes <= SMALL;
     if (bytes > 0 && (bytes > most->bytes || both_small)) {
-        *most = (holding){.relay = relay, .bytes = bytes};
+        *most = (holding){.relay = relay, .bytes = bytes, .spare = spare};
     }
 }
 
@@ -30,8 +31,8 @@ static void find_largest(const rn_data *data, holding *spare, holding *needed) {
         size_t kept;
         size_t own;
         rn_relay_memory(relay, &kept, &own);
-        compare(spare, relay, kept);
-        compare(needed, relay, own + calls_memory(relay));
+        compare(spare, relay, kept, kept);
+        compare(needed, relay, own + calls_memory(relay), kept);
     }
 }
 
@@ -52,6 +53,10 @@ static void shed_largest(rn_data *data) {
         return;
     }
     if (spare.relay != NULL && spare.bytes >= needed.bytes && give_up(data, spare.relay)) {
+        return;
+    }
+    /* A stream is ended when it has nothing left to give up. */
+    if (needed.relay != NULL && needed.spare > SMALL && give_up(data, needed.relay)) {
         return;
     }
     if (needed.relay != NULL) {

@@ -140,8 +140,7 @@ static inline rpcnet_call *worker_of(const fixture *f) {
     return worker;
 }
 
-static inline void worker_says(const fixture *f, const rn_worker_frame *frame) {
-    rpcnet_call *worker = worker_of(f);
+static inline void worker_call_says(rpcnet_call *worker, const rn_worker_frame *frame) {
     rn_buffer bytes;
     rn_buffer_init(&bytes, (size_t)8 * MIB);
     assert_int_equal(rn_worker_frame_append(&bytes, frame), RPCNET_OK);
@@ -149,11 +148,19 @@ static inline void worker_says(const fixture *f, const rn_worker_frame *frame) {
     rn_buffer_fini(&bytes);
 }
 
-static inline void worker_sends(const fixture *f, uint64_t sequence, size_t len) {
+static inline void worker_says(const fixture *f, const rn_worker_frame *frame) {
+    worker_call_says(worker_of(f), frame);
+}
+
+static inline void worker_call_sends(rpcnet_call *worker, uint64_t sequence, size_t len) {
     uint8_t *payload = calloc(1, len + 1);
-    worker_says(f, &(rn_worker_frame){.kind = RN_WORKER_MESSAGE,
-                                      .message = {sequence, rn_bytes_of(payload, len)}});
+    worker_call_says(worker, &(rn_worker_frame){.kind = RN_WORKER_MESSAGE,
+                                                .message = {sequence, rn_bytes_of(payload, len)}});
     free(payload);
+}
+
+static inline void worker_sends(const fixture *f, uint64_t sequence, size_t len) {
+    worker_call_sends(worker_of(f), sequence, len);
 }
 
 static inline void worker_is_done(const fixture *f, rn_bytes message) {

@@ -173,6 +173,52 @@ static void test_a_worker_that_serves_too_early(void **state) {
     assert_int_equal(f->data.counters.faults, 1);
 }
 
+/* It has not read what it answers. */
+static void test_a_worker_that_is_done_too_early(void **state) {
+    for (unsigned stops = 0; stops <= 1; stops++) {
+        fixture *f = *state;
+        fake_world_get()->reads_slowly = true;
+        call(f);
+        client_says(f, 1000);
+        fake_env_advance(&f->env, 0);
+        fake_call_read_on(worker_of(f), 999);
+        if (stops == 1) {
+            fake_call_stop(worker_of(f));
+        }
+        worker_is_done(f, rn_bytes_of(NULL, 0));
+        assert_int_equal(f->data.counters.faults, 1);
+        assert_false(f->client->finished);
+        assert_int_equal(relay_of(f)->swap.pair.attempt, 2);
+        teardown(state);
+        setup(state);
+    }
+}
+
+/* What the client says cannot reach it any more, nor can credit: it owes the end of the stream. */
+static void test_a_worker_that_reads_no_more_has_its_time(void **state) {
+    fixture *f = *state;
+    rn_data_stop(&f->data);
+    f->options.assign_timeout_ns = 20 * RN_MILLISECOND; /* less than the worker has to be silent */
+    start(f);
+    flow(f);
+    worker_of(f)->source_room = 0;
+    client_says(f, MIB);
+    assert_true(f->client->held);
+    fake_call_stop(worker_of(f));
+    assert_false(f->client->held);
+    for (uint64_t i = 1; i <= 5; i++) {
+        fake_env_advance(&f->env, f->options.assign_timeout_ns - 1);
+        worker_sends(f, i, 1);
+    }
+    client_says(f, 7); /* it does not count as the worker's */
+    fake_env_advance(&f->env, f->options.assign_timeout_ns - 1);
+    assert_int_equal(relay_of(f)->swap.pair.attempt, 1);
+    fake_env_advance(&f->env, 1);
+    assert_int_equal(f->data.counters.lost[RN_SWAP_STALLED], 1);
+    assert_int_equal(relay_of(f)->swap.pair.attempt, 2);
+    assert_int_equal(last_frame(f).assignment.client_messages.count, 3);
+}
+
 static void test_a_worker_that_refuses_early(void **state) {
     fixture *f = *state;
     fake_world_get()->reads_slowly = true;
@@ -290,6 +336,39 @@ static void test_the_assignment_is_no_queue(void **state) {
     assert_int_equal(f->data.counters.queues_full, 1);
 }
 
+/* Many long messages of workers in one turn: they are not kept any more when the account is over,
+ * and journals go before streams end. */
+static void test_long_messages_together(void **state) {
+    enum { STREAMS = 12, LEN = MIB / 2 };
+    fixture *f = *state;
+    rpcnet_call *clients[STREAMS];
+    f->data.budget.limit = (size_t)STREAMS * LEN / 2;
+    for (size_t i = 0; i < STREAMS; i++) {
+        call(f);
+        clients[i] = f->client;
+        client_says(f, 10);
+        fake_env_advance(&f->env, 0);
+    }
+    rn_list *link;
+    rn_list *after;
+    RN_LIST_FOREACH(link, after, &f->data.relays) {
+        rpcnet_call *worker = RN_CONTAINER_OF(link, rn_relay, link)->worker;
+        worker_call_sends(worker, 1, LEN);
+    }
+    assert_true(f->data.budget.peak < f->data.budget.limit + LEN + LEN / 2);
+    all_is_acknowledged(f);
+    fake_env_advance(&f->env, 0);
+    assert_int_equal(f->data.hit.streams_shed, 0);
+    assert_true(f->data.counters.journals_given_up >= STREAMS / 2 - 1);
+    assert_int_equal(f->data.relays_count, STREAMS);
+    rn_data_stop(&f->data);
+    for (size_t i = 0; i < STREAMS; i++) {
+        fake_call_free(clients[i]);
+    }
+    f->client = NULL;
+    start(f);
+}
+
 /* A few bytes that wait hold a few bytes. */
 static void test_little_waits_in_little_memory(void **state) {
     fixture *f = *state;
@@ -331,12 +410,15 @@ int main(void) {
         TEST(test_nothing_lies_in_memory_twice),
         TEST(test_acks_and_credit_wait_for_a_message),
         TEST(test_a_worker_that_serves_too_early),
+        TEST(test_a_worker_that_is_done_too_early),
+        TEST(test_a_worker_that_reads_no_more_has_its_time),
         TEST(test_a_worker_that_refuses_early),
         TEST(test_a_request_that_is_not_kept),
         TEST(test_what_is_read_is_not_given_up),
         TEST(test_what_is_given_up_is_free),
         TEST(test_nothing_waits_for_who_reads_no_more),
         TEST(test_the_assignment_is_no_queue),
+        TEST(test_long_messages_together),
         TEST(test_little_waits_in_little_memory),
         TEST(test_a_checkpoint_of_nothing_goes_first),
     };

@@ -164,6 +164,26 @@ static void journal_over_its_limit_is_given_up(void **state) {
     rn_journal_fini(NULL);
 }
 
+/* When the account is over, only short messages are kept; else any. */
+static void long_messages_are_not_kept_when_memory_is_short(void **state) {
+    (void)state;
+    static const uint8_t memory[RN_JOURNAL_SMALL + 1];
+    for (size_t over = 0; over <= 1; over++) {
+        for (size_t more = 0; more <= 1; more++) {
+            rn_budget budget = {.limit = 1000, .used = 1000 + over};
+            rn_journal journal;
+            rn_journal_init(&journal, (size_t)1 << 20, STATE_LIMIT, &budget);
+            bool kept = over == 0 || more == 0;
+            assert_int_equal(
+                rn_journal_append(&journal, rn_bytes_of(memory, RN_JOURNAL_SMALL + more)),
+                kept ? RPCNET_OK : RPCNET_ERR_MEMORY);
+            assert_int_equal(rn_journal_resumable(&journal), kept);
+            rn_journal_fini(&journal);
+            assert_int_equal(budget.used, 1000 + over);
+        }
+    }
+}
+
 static void checkpoint_cuts(void **state) {
     (void)state;
     uint8_t memory[200];
@@ -461,6 +481,7 @@ int main(void) {
         cmocka_unit_test(records_in_full_memory_move_seldom),
         cmocka_unit_test(large_empty_records_give_memory_back),
         cmocka_unit_test(journal_over_its_limit_is_given_up),
+        cmocka_unit_test(long_messages_are_not_kept_when_memory_is_short),
         cmocka_unit_test(checkpoint_cuts),
         cmocka_unit_test(full_checkpoint_makes_it_resumable_again),
         cmocka_unit_test(nothing_delivered_is_nothing_to_lose),
