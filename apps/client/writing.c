@@ -1,4 +1,5 @@
 /* writing: standard output, and the streams that are held back while its reader is slow. */
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -72,10 +73,19 @@ void rn_client_write(rn_client *client) {
     }
 }
 
+/* Two queues in front of one pipe would mix what they write. */
+static bool is_same_file(int a, int b) {
+    struct stat one;
+    struct stat other;
+    return fstat(a, &one) == 0 && fstat(b, &other) == 0 && one.st_dev == other.st_dev &&
+           one.st_ino == other.st_ino;
+}
+
 int rn_client_outputs_open(rn_client *client) {
     rn_program *program = &client->program;
     bool is_text = client->config.print == RN_PRINT_TEXT;
     rn_deferred_init(&client->flush, on_turn_end, client);
+    is_text = is_text && !is_same_file(STDOUT_FILENO, STDERR_FILENO);
     rn_report_init(&client->report, (enum rn_client_print)client->config.print, &client->out,
                    is_text ? &client->err : &client->out);
     int result = rn_output_init(&client->out, program->loop, STDOUT_FILENO, on_settled, client);

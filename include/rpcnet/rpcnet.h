@@ -174,9 +174,12 @@ int rpcnet_call_send2(rpcnet_call *call, const void *head, size_t head_len, cons
 int rpcnet_call_send_source(rpcnet_call *call, const rpcnet_source *source);
 /* A message was taken and is not in the send ring yet, or not all of it. */
 bool rpcnet_call_is_sending(const rpcnet_call *call);
-/* Nothing can be sent any more: the call is over, or its peer wants no more messages of it. The
- * peer's own may still come. */
+/* The call is over, or its peer wants no more messages of it: the next one would get
+ * RPCNET_ERR_CLOSED. The peer's own may still come. */
 bool rpcnet_call_is_stopped(const rpcnet_call *call);
+
+/* Bytes that have come of the peer's messages, with their prefixes, whole or not. */
+uint64_t rpcnet_call_received(const rpcnet_call *call);
 
 /* Payload bytes that one send takes now into the send ring: its room, less framing. 0 while
  * rpcnet_call_is_sending, and while a client's call waits for a stream. */

@@ -182,6 +182,10 @@ rn_h3_stream *rn_call_stream(const rn_call *call) {
     return call->stream;
 }
 
+uint64_t rn_call_received(const rn_call *call) {
+    return call->received;
+}
+
 bool rn_call_is_starved(const rn_call *call) {
     return call->starved;
 }

@@ -101,9 +101,10 @@ int rn_call_send_source(rn_call *call, const rpcnet_source *source);
 /* Bytes, with the prefix, of the message that is being kept or read; 0: rn_call_send takes another
  * one. */
 size_t rn_call_kept(const rn_call *call);
+uint64_t rn_call_received(const rn_call *call); /* bytes of messages, with their prefixes */
 /* Bytes of a message of which rn_call_send keeps nothing now. */
 size_t rn_call_room(const rn_call *call);
-/* Nothing can be sent any more: rn_call_send returns RPCNET_ERR_CLOSED. */
+/* rn_call_send returns RPCNET_ERR_CLOSED. */
 bool rn_call_is_stopped(const rn_call *call);
 /* Bytes of memory that the call holds: ring, kept message, half-received message, metadata. */
 size_t rn_call_memory(const rn_call *call);

@@ -30,8 +30,9 @@ struct rn_call {
     rn_metadata metadata; /* server: of the request */
 
     rn_deframer deframer;
-    bool hold;   /* see rn_call_hold */
-    size_t held; /* bytes that came meanwhile, whose window we have not given back */
+    uint64_t received; /* bytes, in all */
+    bool hold;         /* see rn_call_hold */
+    size_t held;       /* bytes that came meanwhile, whose window we have not given back */
 
     size_t send_max;
     rn_buffer kept; /* the part of a message, with its prefix, that is not in the ring */

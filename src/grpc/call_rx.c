@@ -57,6 +57,7 @@ static void fail_deframing(rn_call *call, enum rn_deframe_result result) {
 
 static void on_data(rn_h3_stream *stream, const uint8_t *data, size_t len, void *user) {
     rn_call *call = user;
+    call->received += len;
     const uint8_t *cursor = data;
     rn_call_enter(call);
     if (!call->over && call->result.set) {

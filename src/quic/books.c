@@ -206,10 +206,11 @@ static bool is_send_only(const rn_books *books, uint64_t stream_id) {
     return (stream_id & 3) == (books->server ? 3 : 2);
 }
 
-/* Of those that there is no place for the stream learns when it next sends. */
 static void note_stop(rn_books *books, const rn_frame *frame) {
     if (books->stops_count < RN_BOOKS_STOPS_MAX) {
         books->stops[books->stops_count++] = (int64_t)frame->id;
+    } else {
+        books->stops_missed = true;
     }
 }
 

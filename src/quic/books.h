@@ -74,7 +74,8 @@ typedef struct rn_books {
     bool server;               /* whose books these are: set by who knows, after rn_books_init */
     bool wrong_reset;          /* the peer has reset a stream on which we alone send */
     int64_t stops[RN_BOOKS_STOPS_MAX]; /* ids from STOP_SENDING frames that came; */
-    size_t stops_count;                /* whoever tells the streams clears this */
+    size_t stops_count;                /* whoever tells the streams clears this, */
+    bool stops_missed;                 /* and this: there were more */
     bool challenged; /* a PATH_CHALLENGE came in; whoever answers to it clears this */
 } rn_books;
 

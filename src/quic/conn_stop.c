@@ -101,16 +101,35 @@ void rn_stream_note_stop(rn_stream *stream) {
     }
 }
 
+/* What is left to the next attempt to send, which has to come soon then. */
+static void try_again(rn_conn *conn) {
+    rn_list *link;
+    rn_list *after;
+    RN_LIST_FOREACH(link, after, &conn->streams) {
+        rn_stream *stream = RN_CONTAINER_OF(link, rn_stream, link);
+        if (stream->window_closed) {
+            stream->window_closed = false;
+            rn_stream_update_ready(stream);
+        }
+    }
+}
+
 void rn_conn_note_stops(rn_conn *conn) {
     rn_books *books = &conn->books;
     for (size_t i = 0; i < books->stops_count; i++) {
         uint64_t key = (uint64_t)books->stops[i];
         rn_stream *stream = rn_map_get(conn->streams_by_id, rn_map_number(&key));
-        if (stream != NULL && may_send(stream) && !stream->write_closed && !stream->finish_sent) {
+        /* Without a user its request has still to come: whoever serves that hears it then. */
+        if (stream != NULL && stream->user != NULL && may_send(stream) && !stream->write_closed &&
+            !stream->finish_sent) {
             rn_stream_note_stop(stream);
         }
     }
     books->stops_count = 0;
+    if (books->stops_missed) {
+        books->stops_missed = false;
+        try_again(conn);
+    }
 }
 
 /* ---- what comes behind our own ---- */

@@ -197,6 +197,10 @@ bool rpcnet_call_is_stopped(const rpcnet_call *call) {
                                : call->server || call->over || call->failed;
 }
 
+uint64_t rpcnet_call_received(const rpcnet_call *call) {
+    return call->inner != NULL ? rn_call_received(call->inner) : 0;
+}
+
 size_t rpcnet_call_room(const rpcnet_call *call) {
     return call->inner != NULL ? rn_call_room(call->inner) : 0;
 }

@@ -27,10 +27,12 @@ void rn_journal_fini(rn_journal *journal) {
     }
 }
 
-/* A long message would be in memory twice, and the account is over already. */
+/* A long message would be in memory twice, and something has to be given up already: this journal
+ * is no small one then. */
 static bool is_too_much(const rn_journal *journal, rn_bytes payload) {
     const rn_budget *budget = journal->records.budget;
-    return payload.len > RN_JOURNAL_SMALL && budget != NULL && rn_budget_over(budget);
+    return budget != NULL && rn_budget_excess(budget) > 0 && payload.len > RN_JOURNAL_SHORT &&
+           rn_records_memory(&journal->records) + payload.len > RN_JOURNAL_SMALL;
 }
 
 int rn_journal_append(rn_journal *journal, rn_bytes payload) {

@@ -16,7 +16,9 @@
 enum {
     RN_JOURNAL_LIMIT = 1 << 20,            /* default: payload + RN_RECORD_OVERHEAD a message */
     RN_JOURNAL_CHECKPOINT_LIMIT = 1 << 18, /* default: bytes of a checkpoint's state */
-    RN_JOURNAL_SMALL = 16 << 10 /* bytes of a message that is kept although memory is short */
+    /* While memory is short, what is kept all the same: messages of so many bytes, and journals. */
+    RN_JOURNAL_SHORT = 16 << 10,
+    RN_JOURNAL_SMALL = 64 << 10
 };
 
 typedef struct rn_journal {
@@ -34,8 +36,8 @@ void rn_journal_init(rn_journal *journal, size_t limit, size_t state_limit, rn_b
 void rn_journal_fini(rn_journal *journal);
 
 /* Records that message `next` was delivered, and counts it whatever the result:
- * RPCNET_OK: kept; RPCNET_ERR_LIMIT, RPCNET_ERR_MEMORY (there is none, or the account is over its
- * limit and the message is longer than RN_JOURNAL_SMALL): the journal was given up by this;
+ * RPCNET_OK: kept; RPCNET_ERR_LIMIT, RPCNET_ERR_MEMORY (there is none, or memory is short and the
+ * message long): the journal was given up by this;
  * RPCNET_ERR_STATE: it had been given up before. */
 int rn_journal_append(rn_journal *journal, rn_bytes payload);
 

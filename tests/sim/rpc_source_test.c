@@ -1,4 +1,6 @@
 /* Messages that are read while they are sent: whole and in order, and not in memory twice. */
+#include "h3/internal.h"
+#include "quic/conn_internal.h"
 #include "rpc/internal.h"
 #include "sim/rpc_world.h"
 
@@ -238,6 +240,116 @@ static void test_a_server_that_wants_no_more(void **state) {
     world_del(w);
 }
 
+/* As many as a datagram tells of, each blocked by its window. */
+static void test_many_are_stopped_at_once(void **state) {
+    (void)state;
+    enum { MANY = 40 };
+    static probe at[MANY];
+    static holder held[MANY];
+    world *w = world_new(97);
+    w->channel_limits.send_ring_bytes = RING;
+    w->serve_held = true;
+    world_serve(w);
+    world_connect(w);
+    for (size_t i = 0; i < MANY; i++) {
+        at[i] = (probe){0};
+        held[i] = hold(0, LONG);
+        call_to(w, &at[i], "/t/Sink");
+        assert_int_equal(send_held(at[i].call, &held[i]), RPCNET_OK);
+    }
+    run_ms(w, 5000);
+    assert_int_equal(w->served_count, MANY);
+    for (size_t i = 0; i < MANY; i++) {
+        rn_h3_stop_receiving(rn_call_stream(w->served[i].call->inner), RN_H3_REQUEST_REJECTED);
+    }
+    run_ms(w, 500);
+    for (size_t i = 0; i < MANY; i++) {
+        assert_true(rpcnet_call_is_stopped(at[i].call));
+        assert_int_equal(at[i].writables, 1);
+        probe_del(&at[i]);
+    }
+    world_del(w);
+}
+
+/* A STOP_SENDING that comes before the request is no end of a stream that nobody serves yet. */
+static void test_stopped_before_it_is_served(void **state) {
+    (void)state;
+    world *w = world_start(96);
+    run_ms(w, 500);
+    probe at = {0};
+    call_to(w, &at, "/t/Sink");
+    rn_stream *quic = rn_call_stream(at.call->inner)->stream;
+    rn_list_remove(&quic->ready); /* as if the packet with the request was lost */
+    rn_h3_stop_receiving(rn_call_stream(at.call->inner), RN_H3_REQUEST_CANCELLED);
+    rn_conn_wake(quic->conn);
+    run_ms(w, 100);
+    assert_int_equal(w->served_count, 0);
+    rn_stream_update_ready(quic);
+    rn_conn_wake(quic->conn);
+    run_ms(w, 100);
+    assert_int_equal(w->served_count, 1);
+    assert_int_equal(rpcnet_call_send(w->served[0].call, "abc", 3), RPCNET_OK);
+    run_ms(w, 100);
+    assert_int_equal(w->served[0].cancels, 1);
+    probe_del(&at);
+    world_del(w);
+}
+
+/* What a callback may do to all of them when several are told at once. */
+static probe crowd[8];
+
+static void drop_one(probe *at) {
+    probe_del(at);
+}
+
+static void drop_crowd(probe *at) {
+    (void)at;
+    for (size_t i = 0; i < 8; i++) {
+        probe_del(&crowd[i]);
+    }
+}
+
+static void drop_channel(probe *at) {
+    rpcnet_channel_del(at->world->channel);
+    at->world->channel = NULL;
+}
+
+static void cancel_crowd(probe *at) {
+    (void)at;
+    for (size_t i = 0; i < 8; i++) {
+        rpcnet_call_cancel(crowd[i].call);
+    }
+}
+
+static void test_acts_of_the_stopped(void **state) {
+    (void)state;
+    static void (*const acts[])(probe *) = {drop_one, drop_crowd, drop_channel, cancel_crowd};
+    static holder held[8];
+    for (size_t act = 0; act < sizeof acts / sizeof acts[0]; act++) {
+        world *w = world_new(99);
+        w->channel_limits.send_ring_bytes = RING;
+        w->serve_held = true;
+        world_serve(w);
+        world_connect(w);
+        for (size_t i = 0; i < 8; i++) {
+            crowd[i] = (probe){.moment = IN_WRITABLE, .act = acts[act]};
+            held[i] = hold(0, LONG);
+            call_to(w, &crowd[i], "/t/Sink");
+            assert_int_equal(send_held(crowd[i].call, &held[i]), RPCNET_OK);
+        }
+        run_ms(w, 1000);
+        for (size_t i = 0; i < 8; i++) {
+            rn_h3_stop_receiving(rn_call_stream(w->served[i].call->inner), RN_H3_NO_ERROR);
+        }
+        run_ms(w, 1000);
+        for (size_t i = 0; i < 8; i++) {
+            assert_true(crowd[i].act == NULL || act > 0);
+            probe_del(&crowd[i]);
+        }
+        world_del(w);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_client_sends_what_it_holds),
@@ -246,6 +358,9 @@ int main(void) {
         cmocka_unit_test(test_a_holder_that_goes),
         cmocka_unit_test(test_a_client_that_gives_up),
         cmocka_unit_test(test_a_server_that_wants_no_more),
+        cmocka_unit_test(test_many_are_stopped_at_once),
+        cmocka_unit_test(test_stopped_before_it_is_served),
+        cmocka_unit_test(test_acts_of_the_stopped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -269,6 +269,10 @@ bool rpcnet_call_is_sending(const rpcnet_call *call) {
     return call->sending;
 }
 
+uint64_t rpcnet_call_received(const rpcnet_call *call) {
+    return call->received;
+}
+
 bool rpcnet_call_is_stopped(const rpcnet_call *call) {
     return call->send_error == RPCNET_ERR_CLOSED;
 }

@@ -34,6 +34,7 @@ struct rpcnet_call {
     rpcnet_source source;
     size_t source_read;
     size_t source_room; /* bytes of sources that are read before fake_call_read_on */
+    uint64_t received;  /* as the test says */
     bool sending;       /* a source is not read to its end */
     rpcnet_call_options options;
     int send_error; /* what sending returns; RPCNET_OK: as `room` says */

@@ -140,10 +140,11 @@ typedef struct rn_uplink {
     size_t prefix_len;
     uint64_t ack; /* to be sent; 0: none */
     uint64_t credit;
-    bool half_close;    /* to be sent, behind the messages */
-    bool assigned;      /* the worker can have the whole Assignment */
-    bool closed;        /* it reads no more, */
-    uint64_t closed_ns; /* since then, or since it said something behind it */
+    bool half_close; /* to be sent, behind the messages */
+    bool assigned;   /* the worker can have the whole Assignment */
+    bool closed;     /* it reads no more, since */
+    uint64_t closed_ns;
+    uint64_t closed_received; /* bytes that had come from it when closed_ns was set */
 } rn_uplink;
 
 typedef struct rn_relay {

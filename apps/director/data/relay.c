@@ -35,6 +35,19 @@ static uint64_t end_deadline(const rn_relay *relay) {
                             : RN_NEVER;
 }
 
+/* Its last words may be many, and the path slow: they are behind what told that it reads no more.
+ */
+static bool is_end_overdue(rn_relay *relay, uint64_t now) {
+    if (now < end_deadline(relay)) {
+        return false;
+    }
+    if (rpcnet_call_received(relay->worker) == relay->up.closed_received) {
+        return true;
+    }
+    rn_relay_note_closed(relay);
+    return false;
+}
+
 /* Streams of a worker that is given time are given as much: it is not one of them that stands
  * still, it is all. */
 static uint64_t stall_deadline(const rn_relay *relay) {
@@ -51,7 +64,7 @@ static void on_timer(void *user) {
     uint64_t now = rn_env_now(relay->data->env);
     relay->timer_deadline = RN_NEVER;
     bool stalled = rn_swap_stream_live(&relay->swap) && now >= stall_deadline(relay);
-    if (stalled || now >= assign_deadline(relay) || now >= end_deadline(relay)) {
+    if (stalled || now >= assign_deadline(relay) || is_end_overdue(relay, now)) {
         rn_relay_lost(relay, RN_SWAP_STALLED);
         return;
     }

@@ -21,6 +21,8 @@ void rn_relay_up_reset(rn_relay *relay); /* the worker is left */
 int rn_relay_send_assignment(rn_relay *relay, const rn_assignment_call *call);
 /* Sends what waits, as far as there is room now; the worker's on_writable calls for more. */
 void rn_relay_send_up(rn_relay *relay);
+/* It reads no more, or did so before and has said something since. */
+void rn_relay_note_closed(rn_relay *relay);
 bool rn_relay_up_waits(const rn_relay *relay); /* something of the client's does */
 
 /* ---- relay_log.c: the lines that docs/connection-swapping.md promises ---- */

@@ -48,6 +48,11 @@ static size_t read_message(void *user, size_t offset, rpcnet_piece out[RPCNET_SO
     return count;
 }
 
+void rn_relay_note_closed(rn_relay *relay) {
+    relay->up.closed_ns = rn_env_now(relay->data->env);
+    relay->up.closed_received = rpcnet_call_received(relay->worker);
+}
+
 /* Nothing can be sent to the worker any more. It has ended the stream, perhaps, and its last frames
  * are still on the way; or the call is over, which on_status tells. */
 static void close_up(rn_relay *relay) {
@@ -57,7 +62,7 @@ static void close_up(rn_relay *relay) {
     rn_requests_drop_waiting(&relay->swap.requests);
     if (!up->closed) {
         up->closed = true;
-        up->closed_ns = rn_env_now(relay->data->env);
+        rn_relay_note_closed(relay);
     }
 }
 

@@ -68,7 +68,6 @@ static void on_frame(rpcnet_call *call, const void *bytes, size_t len, void *use
     (void)call;
     const char *fault = parse_frame(relay, &frame, rn_bytes_of(bytes, len));
     if (fault == NULL) {
-        relay->up.closed_ns = now;
         rn_link_heard(relay->at, relay);
         (void)rn_relay_handle(relay, rn_swap_stream_frame(&relay->swap, now, relay->pair, &frame));
     } else {
@@ -133,6 +132,7 @@ void rn_relay_lost(rn_relay *relay, enum rn_swap_reason reason) {
 static void on_writable(rpcnet_call *call, void *user) {
     (void)call;
     rn_relay_send_up(user);
+    rn_relay_schedule(user);
 }
 
 /* An Assignment, or a message of the client. */

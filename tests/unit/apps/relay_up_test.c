@@ -195,7 +195,7 @@ static void test_a_worker_that_is_done_too_early(void **state) {
 }
 
 /* What the client says cannot reach it any more, nor can credit: it owes the end of the stream. */
-static void test_a_worker_that_reads_no_more_has_its_time(void **state) {
+static void a_worker_that_stops(void **state, unsigned says) {
     fixture *f = *state;
     rn_data_stop(&f->data);
     f->options.assign_timeout_ns = 20 * RN_MILLISECOND; /* less than the worker has to be silent */
@@ -206,17 +206,26 @@ static void test_a_worker_that_reads_no_more_has_its_time(void **state) {
     assert_true(f->client->held);
     fake_call_stop(worker_of(f));
     assert_false(f->client->held);
-    for (uint64_t i = 1; i <= 5; i++) {
-        fake_env_advance(&f->env, f->options.assign_timeout_ns - 1);
-        worker_sends(f, i, 1);
+    if (says == 1) { /* a part of a long message, now and then */
+        for (unsigned i = 1; i <= 5; i++) {
+            worker_of(f)->received++;
+            fake_env_advance(&f->env, f->options.assign_timeout_ns);
+            client_says(f, 1); /* that does not count as the worker's */
+        }
     }
-    client_says(f, 7); /* it does not count as the worker's */
-    fake_env_advance(&f->env, f->options.assign_timeout_ns - 1);
     assert_int_equal(relay_of(f)->swap.pair.attempt, 1);
-    fake_env_advance(&f->env, 1);
+    fake_env_advance(&f->env, f->options.assign_timeout_ns);
     assert_int_equal(f->data.counters.lost[RN_SWAP_STALLED], 1);
     assert_int_equal(relay_of(f)->swap.pair.attempt, 2);
-    assert_int_equal(last_frame(f).assignment.client_messages.count, 3);
+    assert_int_equal(last_frame(f).assignment.client_messages.count, 2 + 5 * says);
+}
+
+static void test_a_worker_that_stops_has_its_time(void **state) {
+    a_worker_that_stops(state, 0);
+}
+
+static void test_a_worker_that_stops_may_say_more(void **state) {
+    a_worker_that_stops(state, 1);
 }
 
 static void test_a_worker_that_refuses_early(void **state) {
@@ -411,7 +420,8 @@ int main(void) {
         TEST(test_acks_and_credit_wait_for_a_message),
         TEST(test_a_worker_that_serves_too_early),
         TEST(test_a_worker_that_is_done_too_early),
-        TEST(test_a_worker_that_reads_no_more_has_its_time),
+        TEST(test_a_worker_that_stops_has_its_time),
+        TEST(test_a_worker_that_stops_may_say_more),
         TEST(test_a_worker_that_refuses_early),
         TEST(test_a_request_that_is_not_kept),
         TEST(test_what_is_read_is_not_given_up),

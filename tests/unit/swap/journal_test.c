@@ -164,23 +164,35 @@ static void journal_over_its_limit_is_given_up(void **state) {
     rn_journal_fini(NULL);
 }
 
-/* When the account is over, only short messages are kept; else any. */
+/* While something has to be given up, a long message that makes a journal large is not kept. */
 static void long_messages_are_not_kept_when_memory_is_short(void **state) {
     (void)state;
     static const uint8_t memory[RN_JOURNAL_SMALL + 1];
-    for (size_t over = 0; over <= 1; over++) {
-        for (size_t more = 0; more <= 1; more++) {
-            rn_budget budget = {.limit = 1000, .used = 1000 + over};
-            rn_journal journal;
-            rn_journal_init(&journal, (size_t)1 << 20, STATE_LIMIT, &budget);
-            bool kept = over == 0 || more == 0;
-            assert_int_equal(
-                rn_journal_append(&journal, rn_bytes_of(memory, RN_JOURNAL_SMALL + more)),
-                kept ? RPCNET_OK : RPCNET_ERR_MEMORY);
-            assert_int_equal(rn_journal_resumable(&journal), kept);
-            rn_journal_fini(&journal);
-            assert_int_equal(budget.used, 1000 + over);
-        }
+    static const struct {
+        size_t over;
+        size_t leaving;
+        size_t before; /* in the journal already */
+        size_t len;
+        bool kept;
+    } cases[] = {
+        {1, 0, 0, RN_JOURNAL_SMALL + 1, false},   {0, 0, 0, RN_JOURNAL_SMALL + 1, true},
+        {1, 1, 0, RN_JOURNAL_SMALL + 1, true},    {1, 0, 0, RN_JOURNAL_SMALL - 256, true},
+        {1, 0, 60000, RN_JOURNAL_SHORT, true},    {1, 0, 60000, RN_JOURNAL_SHORT + 1, false},
+        {1, 0, 1000, RN_JOURNAL_SHORT + 1, true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        rn_budget budget = {.limit = SIZE_MAX};
+        rn_journal journal;
+        rn_journal_init(&journal, (size_t)1 << 20, STATE_LIMIT, &budget);
+        assert_int_equal(rn_journal_append(&journal, rn_bytes_of(memory, cases[i].before)),
+                         RPCNET_OK);
+        budget.limit = budget.used - cases[i].over;
+        budget.leaving = cases[i].leaving;
+        assert_int_equal(rn_journal_append(&journal, rn_bytes_of(memory, cases[i].len)),
+                         cases[i].kept ? RPCNET_OK : RPCNET_ERR_MEMORY);
+        assert_int_equal(rn_journal_resumable(&journal), cases[i].kept);
+        rn_journal_fini(&journal);
+        assert_int_equal(budget.used, 0);
     }
 }
 
