@@ -78,8 +78,10 @@ void rn_requests_note_assigned(rn_requests *requests, uint64_t messages, size_t 
 
 static rn_repeated waiting(const rn_requests *requests) {
     rn_repeated list = rn_records_list(&requests->records);
-    list.run.data += list.run.len > 0 ? requests->sent_bytes : 0;
-    list.run.len -= requests->sent_bytes;
+    if (requests->sent_bytes > 0) { /* else there may be no memory to point into */
+        list.run.data += requests->sent_bytes;
+        list.run.len -= requests->sent_bytes;
+    }
     list.count = (size_t)(requests->count - requests->sent);
     return list;
 }
