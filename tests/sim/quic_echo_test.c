@@ -513,7 +513,7 @@ static void keep_alive_holds_a_silent_connection(void **state) {
  */
 static void keep_alive_knows_the_peers_idle_timeout(void **state) {
     (void)state;
-    for (unsigned alive = 0; alive <= 1; alive++) {
+    for (uint64_t alive = 0; alive <= 1; alive++) {
         world w;
         rn_sim_link link = {.latency_ns = 5 * RN_MILLISECOND, .loss = 0.1};
         rn_quic_limits limits = RN_QUIC_LIMITS_DEFAULT;

@@ -15,7 +15,7 @@ typedef struct holder {
     bool forward;  /* what was asked for never went back */
 } holder;
 
-static uint8_t bytes[LONG];
+static uint8_t memory_of[LONG];
 
 /* Two pieces, of which the first is short. */
 static size_t read_pattern(void *user, size_t offset, rpcnet_piece out[RPCNET_SOURCE_PIECES_MAX]) {
@@ -25,11 +25,11 @@ static size_t read_pattern(void *user, size_t offset, rpcnet_piece out[RPCNET_SO
     h->at = offset;
     h->asks++;
     for (size_t i = offset; i < h->len; i++) {
-        bytes[i] = pattern(h->first + i);
+        memory_of[i] = pattern(h->first + i);
     }
     size_t head = h->len - offset < 7 ? h->len - offset : 7;
-    out[0] = (rpcnet_piece){.data = bytes + offset, .len = head};
-    out[1] = (rpcnet_piece){.data = bytes + offset + head, .len = h->len - offset - head};
+    out[0] = (rpcnet_piece){.data = memory_of + offset, .len = head};
+    out[1] = (rpcnet_piece){.data = memory_of + offset + head, .len = h->len - offset - head};
     return 2;
 }
 

@@ -47,7 +47,7 @@ static int setup(void **state) {
     client->program.target = rn_client_spec()->target;
     client->config.streams = STREAMS;
     client->channel = &fake_world_get()->channel;
-    client->open = 2 * STREAMS; /* it goes on when these are over */
+    client->open = UINT64_C(2) * STREAMS; /* it goes on when these are over */
     client->streams = f->streams;
     assert_int_equal(rn_client_outputs_open(client), RPCNET_OK);
     for (uint64_t i = 0; i < STREAMS; i++) {
@@ -149,7 +149,7 @@ static void test_the_clock_stands_still(void **state) {
     uint64_t begin = rn_client_stream_clock(&f->client);
     fake_env_advance(&f->env, 10);
     assert_int_equal(rn_client_stream_clock(&f->client), begin + 10);
-    for (unsigned i = 1; i <= 2; i++) {
+    for (uint64_t i = 1; i <= 2; i++) {
         block(f);
         say_token(f, i);
         fake_env_advance(&f->env, RN_SECOND);
