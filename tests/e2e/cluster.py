@@ -64,6 +64,16 @@ def clean_environment(extra=None):
     return environment
 
 
+def make_pipe(size):
+    """Of that size before anybody writes. Returns a file to read from, and a descriptor."""
+    reader, writer = os.pipe()
+    try:
+        fcntl.fcntl(writer, F_SETPIPE_SZ, size)
+    except PermissionError:
+        pass  # more of them than an ordinary user may have
+    return open(reader, "rb"), writer
+
+
 class Output:
     """Lines of one stream of a process, as they come; `unread`: not before read()."""
 
@@ -72,11 +82,6 @@ class Output:
         self.ended = False
         self._changed = changed
         self._pipe = pipe
-        # A log line waits 100 ms for its reader; we may be kept from reading for longer.
-        try:
-            fcntl.fcntl(pipe, F_SETPIPE_SZ, UNREAD_PIPE_BYTES if unread else PIPE_BYTES)
-        except PermissionError:
-            pass  # more of them than an ordinary user may have
         self._path = path
         self._thread = None
         if not unread:
@@ -121,18 +126,23 @@ class Process:
         self.code = None  # of the end; negative: the signal
         self.killed = False  # by us
         guard = [SETPRIV, "--pdeathsig", "KILL"] if SETPRIV else []
+        # A log line waits 100 ms for its reader; we may be kept from reading for longer.
+        out, out_writer = make_pipe(UNREAD_PIPE_BYTES if unread else PIPE_BYTES)
+        err, err_writer = make_pipe(PIPE_BYTES)
         self._popen = subprocess.Popen(
             guard + self.command,
             stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdout=out_writer,
+            stderr=err_writer,
             env=clean_environment(environment),
             cwd=cwd,
             start_new_session=True,
         )
+        os.close(out_writer)
+        os.close(err_writer)
         self.pid = self._popen.pid
-        self.out = Output(self._popen.stdout, folder / (name + ".out"), self.changed, unread)
-        self.err = Output(self._popen.stderr, folder / (name + ".err"), self.changed)
+        self.out = Output(out, folder / (name + ".out"), self.changed, unread)
+        self.err = Output(err, folder / (name + ".err"), self.changed)
         self._reaper = threading.Thread(target=self._reap, daemon=True)
         self._reaper.start()
 
