@@ -154,14 +154,19 @@ static void test_acks_and_credit_wait_for_a_message(void **state) {
     assert_int_equal(worker->sent, before + 3); /* nothing of it is owed any more */
 }
 
-/* Its bytes are read from the journal, which a message would change. */
-static void test_a_worker_that_serves_too_early(void **state) {
-    fixture *f = *state;
+/* A worker that cannot have the whole Assignment. */
+static void assign_a_part(fixture *f) {
     fake_world_get()->reads_slowly = true;
     call(f);
     client_says(f, 1000);
     fake_env_advance(&f->env, 0);
     fake_call_read_on(worker_of(f), 999);
+}
+
+/* Its bytes are read from the journal, which a message would change. */
+static void test_a_worker_that_serves_too_early(void **state) {
+    fixture *f = *state;
+    assign_a_part(f);
     worker_sends(f, 1, 5);
     assert_int_equal(f->client->sent, 0);
     assert_int_equal(f->data.counters.faults, 1);
@@ -177,11 +182,7 @@ static void test_a_worker_that_serves_too_early(void **state) {
 static void test_a_worker_that_is_done_too_early(void **state) {
     for (unsigned stops = 0; stops <= 1; stops++) {
         fixture *f = *state;
-        fake_world_get()->reads_slowly = true;
-        call(f);
-        client_says(f, 1000);
-        fake_env_advance(&f->env, 0);
-        fake_call_read_on(worker_of(f), 999);
+        assign_a_part(f);
         if (stops == 1) {
             fake_call_stop(worker_of(f));
         }
@@ -230,11 +231,7 @@ static void test_a_worker_that_stops_may_say_more(void **state) {
 
 static void test_a_worker_that_refuses_early(void **state) {
     fixture *f = *state;
-    fake_world_get()->reads_slowly = true;
-    call(f);
-    client_says(f, 1000);
-    fake_env_advance(&f->env, 0);
-    fake_call_read_on(worker_of(f), 999);
+    assign_a_part(f);
     worker_says(f, &(rn_worker_frame){.kind = RN_WORKER_REFUSED, .refused = rn_bytes_text("full")});
     assert_int_equal(f->data.counters.faults, 0);
     assert_int_equal(relay_of(f)->swap.pair.attempt, 2);
